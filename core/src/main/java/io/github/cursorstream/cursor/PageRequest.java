@@ -1,0 +1,11 @@
+package io.github.cursorstream.cursor;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a page fetch asks for.
+ *
+ * @param after the position to start behind, exclusive; null for the beginning
+ * @param size how many items at most, 1 or more
+ */
+public record PageRequest(@Nullable Cursor after, int size) {}
