@@ -23,9 +23,9 @@ public record Page<T>(
   /** Refuses a page that leads nowhere: one that is not the last needs a cursor. */
   public Page {
     items = Collections.unmodifiableList(items);
-    if (cursor == null && !(last && items.isEmpty())) {
+    if (cursor == null && !last) {
       throw new IllegalArgumentException(
-          "a cursor required on a page with items, or that is not the last, but it was null");
+          "a cursor required on a page that is not the last but it was null");
     }
   }
 

@@ -1,0 +1,114 @@
+package io.github.cursorstream.r2dbc.internal;
+
+import io.r2dbc.postgresql.api.PostgresqlConnection;
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.ConnectionFactory;
+import io.r2dbc.spi.Wrapped;
+import java.time.Duration;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.util.Logger;
+import reactor.util.Loggers;
+
+/** One connection for each use. */
+final class BorrowedConnections implements Connections {
+
+  private static final Logger log = Loggers.getLogger(Connections.class);
+
+  /** How long a cancelled statement may take to end by itself: a page query mostly has by then. */
+  private static final Duration GRACE = Duration.ofMillis(20);
+
+  /** How long the server may take to answer a cancel request, or to take a goodbye. */
+  private static final Duration PATIENCE = Duration.ofSeconds(5);
+
+  private static final Duration GOODBYE = Duration.ofSeconds(1);
+
+  private final ConnectionFactory factory;
+
+  BorrowedConnections(ConnectionFactory factory) {
+    this.factory = factory;
+  }
+
+  @Override
+  public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
+    return Mono.usingWhen(
+            factory.create(),
+            connection -> TimeLimit.of(timeout, work.apply(connection)),
+            BorrowedConnections::giveBack,
+            (connection, failure) ->
+                failure instanceof TimeLimit ? destroy(connection) : giveBack(connection),
+            BorrowedConnections::stopAndGiveBack)
+        .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
+  }
+
+  private static Mono<Void> giveBack(Connection connection) {
+    // What was read is read: a failure to close must not turn it into an error.
+    return Mono.from(connection.close()).onErrorResume(e -> logged("close", e));
+  }
+
+  /**
+   * After a cancel the statement may still run. Its connection is given back only when the server
+   * has answered, or the next borrower would wait for it.
+   */
+  private static Mono<Void> stopAndGiveBack(Connection connection) {
+    // Cached, because a question must not be taken back once it is on its way.
+    Mono<Void> answer = answered(connection).cache();
+    return answer
+        .timeout(
+            GRACE,
+            // Asked again behind the cancel request: whatever that one ended, it was not a
+            // statement of the next borrower.
+            cancelRequest(connection).then(answer).then(Mono.defer(() -> answered(connection))))
+        .timeout(PATIENCE)
+        .then(Mono.defer(() -> giveBack(connection)))
+        .onErrorResume(e -> logged("stop", e).then(destroy(connection)));
+  }
+
+  private static Mono<Void> answered(Connection connection) {
+    return Flux.from(connection.createStatement("SELECT 1").execute())
+        .concatMap(result -> result.getRowsUpdated())
+        .then()
+        .onErrorResume(
+            e ->
+                Failures.QUERY_CANCELED.equals(Failures.sqlState(e))
+                    ? Mono.empty()
+                    : Mono.error(e));
+  }
+
+  private static Mono<Void> cancelRequest(Connection connection) {
+    PostgresqlConnection physical = unwrap(connection);
+    return physical == null ? Mono.empty() : physical.cancelRequest();
+  }
+
+  /**
+   * Ends the server's work and the socket. Closing only the pooled connection would put one that no
+   * longer answers back into the pool.
+   */
+  private static Mono<Void> destroy(Connection connection) {
+    PostgresqlConnection physical = unwrap(connection);
+    Publisher<Void> goodbye = physical == null ? Mono.empty() : physical.close();
+    return Mono.when(bounded("cancel", cancelRequest(connection)), bounded("close", goodbye))
+        .then(bounded("close", connection.close()));
+  }
+
+  private static Mono<Void> bounded(String what, Publisher<Void> goodbye) {
+    return Mono.from(goodbye).timeout(GOODBYE).onErrorResume(e -> logged(what, e));
+  }
+
+  private static Mono<Void> logged(String what, Throwable e) {
+    log.debug("{} of a connection failed: {}", what, e.toString());
+    return Mono.empty();
+  }
+
+  /** The driver's connection under a pool and other wrappers, or null if it is another driver's. */
+  private static @Nullable PostgresqlConnection unwrap(Connection connection) {
+    Object inner = connection;
+    while (!(inner instanceof PostgresqlConnection) && inner instanceof Wrapped<?> wrapped) {
+      inner = wrapped.unwrap();
+    }
+    return inner instanceof PostgresqlConnection physical ? physical : null;
+  }
+}

@@ -1,0 +1,49 @@
+package io.github.cursorstream.r2dbc.internal;
+
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.ConnectionFactory;
+import java.time.Duration;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Mono;
+
+/** Lends a connection to a piece of work, and gets it back clean or not at all. Not API. */
+public interface Connections {
+
+  /**
+   * Runs work that sends statements and collects what they answer.
+   *
+   * @param work given the connection
+   * @param timeout how long it may take once it has the connection; null for no limit
+   * @param <T> what it brings
+   * @return a Mono that takes a connection for each subscription and emits after giving it back
+   */
+  <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout);
+
+  /**
+   * Connections of their own, one for each use.
+   *
+   * @param factory a pool, or a plain factory
+   * @return connections that are closed after use
+   */
+  static Connections of(ConnectionFactory factory) {
+    return new BorrowedConnections(factory);
+  }
+
+  /**
+   * The caller's connection: never closed, never sent a cancel request. Cancelled work is drained
+   * by the driver before its next statement.
+   *
+   * @param connection perhaps in a transaction
+   * @return always this connection
+   */
+  static Connections of(Connection connection) {
+    return new Connections() {
+      @Override
+      public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
+        return TimeLimit.of(timeout, Mono.defer(() -> work.apply(connection)))
+            .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
+      }
+    };
+  }
+}

@@ -1,0 +1,68 @@
+package io.github.cursorstream.r2dbc.internal;
+
+import io.r2dbc.spi.R2dbcException;
+import io.r2dbc.spi.R2dbcNonTransientResourceException;
+import io.r2dbc.spi.R2dbcTransientException;
+import java.io.IOException;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/** What a failure means for whoever may try again. Not API. */
+public final class Failures {
+
+  /** A statement was ended by a cancel request or a time-out. */
+  public static final String QUERY_CANCELED = "57014";
+
+  private Failures() {}
+
+  /**
+   * Whether the same statement, on a new connection, may well succeed: the connection broke or
+   * could not be had, the server restarts, a time-out, a serialization failure or a deadlock.
+   *
+   * @param failure what happened
+   * @return true if a new attempt makes sense
+   */
+  public static boolean isTransient(Throwable failure) {
+    if (failure instanceof R2dbcTransientException
+        // The driver reports a connection that broke under a statement as non-transient.
+        || failure instanceof R2dbcNonTransientResourceException
+        || failure instanceof TimeoutException
+        || failure instanceof IOException) {
+      return true;
+    }
+    String state = sqlState(failure);
+    return state != null
+        && switch (state) {
+          case "40001", "40P01" -> true; // serialization failure, deadlock
+          case "53300" -> true; // too many connections
+          case "57P01", "57P02", "57P03", "57P05" -> true; // shutdown, crash, starting, idle
+          default -> state.startsWith("08"); // the connection
+        };
+  }
+
+  /**
+   * Whether what was known about a table no longer holds: a column, a type or the table changed.
+   *
+   * @param failure what happened
+   * @return true if the catalog should be read anew
+   */
+  public static boolean isSchemaChange(Throwable failure) {
+    String state = sqlState(failure);
+    return state != null
+        && switch (state) {
+          case "0A000" -> true; // cached plan must not change result type
+          case "22003", "22P02" -> true; // a key no longer fits the type it was cast to
+          default -> state.startsWith("42"); // undefined column, table, operator…
+        };
+  }
+
+  /**
+   * The SQLSTATE of a failure.
+   *
+   * @param failure what happened
+   * @return five characters, or null if it was not the server that failed it
+   */
+  public static @Nullable String sqlState(Throwable failure) {
+    return failure instanceof R2dbcException e ? e.getSqlState() : null;
+  }
+}

@@ -1,0 +1,78 @@
+package io.github.cursorstream.r2dbc.keyset;
+
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.Statement;
+import java.util.List;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** Asks PostgreSQL for the plan of a page query. */
+final class Explain {
+
+  private static final String SAVEPOINT = "cursorstream_explain";
+
+  private Explain() {}
+
+  static Mono<KeysetPlan> plan(
+      Connection connection, ResolvedKeyset keyset, PageSql sql, boolean hasStart) {
+    // The settings are undone with the transaction, or in the caller's with the savepoint.
+    boolean own = connection.isAutoCommit();
+    Mono<Void> begin =
+        Mono.from(own ? connection.beginTransaction() : connection.createSavepoint(SAVEPOINT));
+    return begin
+        .then(
+            run(
+                connection.createStatement(
+                    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
+                        + " SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off")))
+        .then(Mono.defer(() -> explained(connection, sql)))
+        .map(
+            plan ->
+                new KeysetPlan(
+                    sql.text(),
+                    String.join("\n", plan),
+                    seeks(plan, hasStart),
+                    keyset.createIndex()))
+        .flatMap(plan -> undo(connection, own).thenReturn(plan))
+        .onErrorResume(e -> undo(connection, own).then(Mono.error(e)));
+  }
+
+  private static Mono<Void> undo(Connection connection, boolean own) {
+    return own
+        ? Mono.from(connection.rollbackTransaction())
+        : Mono.from(connection.rollbackTransactionToSavepoint(SAVEPOINT))
+            .then(Mono.from(connection.releaseSavepoint(SAVEPOINT)));
+  }
+
+  private static Mono<Void> run(Statement statement) {
+    return Flux.from(statement.execute()).concatMap(result -> result.getRowsUpdated()).then();
+  }
+
+  private static Mono<List<String>> explained(Connection connection, PageSql sql) {
+    Statement statement = connection.createStatement("EXPLAIN " + sql.text());
+    for (int i = 0; i < sql.binds().size(); i++) {
+      statement.bind(i, sql.binds().get(i));
+    }
+    return Flux.from(statement.execute())
+        .concatMap(
+            result -> result.map((row, metadata) -> String.valueOf(row.get(0, String.class))))
+        .collectList();
+  }
+
+  /** Nothing is sorted, and each scan is one of an index, with a condition to start at. */
+  static boolean seeks(List<String> plan, boolean hasStart) {
+    int scans = 0;
+    int conditions = 0;
+    for (String line : plan) {
+      if (line.contains("Seq Scan on") || line.contains("Bitmap ") || line.contains("Sort  (")) {
+        return false;
+      }
+      if (line.contains("Index Scan ") || line.contains("Index Only Scan ")) {
+        scans++;
+      } else if (line.strip().startsWith("Index Cond:")) {
+        conditions++;
+      }
+    }
+    return scans > 0 && (!hasStart || conditions == scans);
+  }
+}

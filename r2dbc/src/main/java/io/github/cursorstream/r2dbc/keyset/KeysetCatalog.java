@@ -1,0 +1,90 @@
+package io.github.cursorstream.r2dbc.keyset;
+
+import io.github.cursorstream.r2dbc.internal.Connections;
+import io.github.cursorstream.r2dbc.internal.Failures;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import reactor.core.publisher.Mono;
+import reactor.util.Logger;
+import reactor.util.Loggers;
+
+/** What a repository and those derived from it have learnt from the catalog, by schema. */
+final class KeysetCatalog {
+
+  private static final Logger log = Loggers.getLogger(CursorBasedRepository.class);
+
+  private final Keyset keyset;
+  private final KeysetResolver resolver;
+  private final ConcurrentMap<String, ResolvedKeyset> known = new ConcurrentHashMap<>();
+  private final ConcurrentMap<String, Mono<ResolvedKeyset>> loading = new ConcurrentHashMap<>();
+  private final AtomicBoolean warned = new AtomicBoolean();
+
+  KeysetCatalog(Keyset keyset) {
+    this.keyset = keyset;
+    this.resolver = new KeysetResolver(keyset);
+  }
+
+  boolean isQuery() {
+    return keyset.query != null;
+  }
+
+  /**
+   * The resolved keyset: known, or asked for once by all who want it at the same time.
+   *
+   * @param connections where to ask
+   * @param shared whether others may wait for this question; not if it goes over a caller's
+   *     connection, whose transaction they would depend on
+   */
+  Mono<ResolvedKeyset> get(Connections connections, boolean shared, StreamOptions options) {
+    String key = key(options);
+    return Mono.defer(
+            () -> {
+              ResolvedKeyset hit = known.get(key);
+              if (hit != null) {
+                return Mono.just(hit);
+              }
+              Mono<ResolvedKeyset> load =
+                  connections
+                      .use(
+                          connection -> resolver.resolve(connection, options.schema()),
+                          options.timeout())
+                      .doOnNext(resolved -> known.put(key, resolved));
+              return shared
+                  ? loading.computeIfAbsent(
+                      key, k -> load.doFinally(end -> loading.remove(k)).cache())
+                  : load;
+            })
+        .doOnNext(resolved -> checkIndex(resolved, options.check()));
+  }
+
+  /** After a failure that may come from a changed table, the catalog is read anew. */
+  void forgetIfStale(StreamOptions options, Throwable failure) {
+    if (Failures.isSchemaChange(failure)) {
+      known.remove(key(options));
+    }
+  }
+
+  private void checkIndex(ResolvedKeyset resolved, KeysetCheck check) {
+    if (resolved.createIndex() == null || check == KeysetCheck.OFF) {
+      return;
+    }
+    String message =
+        "no index covers the order "
+            + resolved.orderNames()
+            + " of "
+            + resolved.name()
+            + ", so each page reads more than its rows; create one: "
+            + resolved.createIndex();
+    if (check == KeysetCheck.FAIL) {
+      throw new InvalidKeysetException(message);
+    }
+    if (warned.compareAndSet(false, true)) {
+      log.warn(message);
+    }
+  }
+
+  private static String key(StreamOptions options) {
+    return options.schema() == null ? "" : options.schema();
+  }
+}
