@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>{@code -Dpostgres=embedded}, the default: a process of its own from binaries on the class
- *       path. It survives a JVM that is killed with SIGKILL.
+ *       path. It and its directory outlive a JVM that is killed with SIGKILL.
  *   <li>{@code -Dpostgres=testcontainers}: a container of {@code -Dpostgres.image}, by default
  *       {@code postgres:18}.
  *   <li>{@code -Dpostgres.url=postgres://user:password@host:port/database}: an existing server,
@@ -134,7 +134,9 @@ public final class TestPostgres implements AutoCloseable {
    */
   public Map<String, String> settings() {
     Map<String, String> settings = new TreeMap<>();
-    SETTINGS.forEach(name -> settings.put(name, setting(name)));
+    String names = "'" + String.join("', '", SETTINGS) + "'";
+    sql.query("SELECT name, current_setting(name) FROM pg_settings WHERE name IN (" + names + ")")
+        .forEach(row -> settings.put(String.valueOf(row.get(0)), String.valueOf(row.get(1))));
     return settings;
   }
 
