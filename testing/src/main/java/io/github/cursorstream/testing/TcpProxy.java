@@ -27,6 +27,7 @@ public final class TcpProxy implements AutoCloseable {
 
   private final InetSocketAddress target;
   private final ServerSocket listener;
+  private final Thread acceptor = new Thread(this::accept, "proxy-accept");
   private final AtomicInteger accepted = new AtomicInteger();
   private final Set<ProxiedConnection> connections = ConcurrentHashMap.newKeySet();
 
@@ -55,7 +56,8 @@ public final class TcpProxy implements AutoCloseable {
     try {
       ServerSocket listener = new ServerSocket(0, 0, InetAddress.getLoopbackAddress());
       TcpProxy proxy = new TcpProxy(InetSocketAddress.createUnresolved(host, port), listener);
-      daemon("proxy-accept", proxy::accept);
+      proxy.acceptor.setDaemon(true);
+      proxy.acceptor.start();
       return proxy;
     } catch (IOException e) {
       throw new UncheckedIOException("No port for a proxy", e);
@@ -169,10 +171,16 @@ public final class TcpProxy implements AutoCloseable {
     latencyNanos = roundTrip.toNanos();
   }
 
-  /** Stops listening and resets what is open. */
+  /** Stops listening, so that clients are refused from here on, and resets what is open. */
   @Override
   public void close() {
     closeQuietly(listener);
+    try {
+      // The port listens until the thread that waits on it has left it; it adds no more either.
+      acceptor.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     reset();
     connections.forEach(ProxiedConnection::close);
   }
@@ -217,7 +225,6 @@ public final class TcpProxy implements AutoCloseable {
         // Closed, or out of sockets: the loop's condition tells.
       }
     }
-    connections.forEach(ProxiedConnection::close);
   }
 
   static void daemon(String name, Runnable task) {

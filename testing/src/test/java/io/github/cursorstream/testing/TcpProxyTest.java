@@ -257,7 +257,6 @@ class TcpProxyTest {
     try (Socket newClient = newClient();
         Socket newServer = listener.accept()) {
       assertPasses(newClient, newServer);
-      assertPasses(newServer, newClient);
     }
   }
 
@@ -267,7 +266,7 @@ class TcpProxyTest {
     assertThat(to.getInputStream().readNBytes(4)).isEqualTo(ping);
   }
 
-  /** A silence cannot be proved, only waited for. */
+  // A silence cannot be proved, only waited for.
   private static void assertSilent(Socket socket) throws IOException {
     socket.setSoTimeout(100);
     assertThatThrownBy(() -> socket.getInputStream().read())
