@@ -178,15 +178,15 @@ final class FluxFlatMapAdjustable<T, R> extends FluxOperator<T, R> {
 
     /** A publisher known to have one value or none needs no subscriber. */
     private void single(Object value) {
-      if (wip.get() == 0 && wip.compareAndSet(0, 1)) {
-        if (head() == null) {
-          head = value;
-        } else {
-          queue.offer(value);
-        }
-        drainLoop();
+      boolean draining = wip.get() == 0 && wip.compareAndSet(0, 1);
+      if (draining && head() == null) {
+        head = value;
       } else {
         queue.offer(value);
+      }
+      if (draining) {
+        drainLoop();
+      } else {
         drain();
       }
     }
@@ -239,19 +239,19 @@ final class FluxFlatMapAdjustable<T, R> extends FluxOperator<T, R> {
     // ---- signals of an inner publisher
 
     void innerNext(Inner<R> inner, R value) {
-      if (wip.get() == 0 && wip.compareAndSet(0, 1)) {
-        boolean itsTurn = inOrder ? head() == inner : true;
-        if (itsTurn && requested != 0 && inner.isEmpty() && !isOver()) {
-          deliver(value, inner);
-          Operators.produced(REQUESTED, this, 1);
-        } else {
-          inner.offer(value);
-        }
-        drainLoop();
-      } else {
+      if (wip.get() != 0 || !wip.compareAndSet(0, 1)) {
         inner.offer(value);
         drain();
+        return;
       }
+      boolean itsTurn = inOrder ? head() == inner : true;
+      if (itsTurn && inner.isEmpty() && requested != 0 && !isOver()) {
+        deliver(value);
+        inner.delivered();
+      } else {
+        inner.offer(value);
+      }
+      drainLoop();
     }
 
     void addError(Throwable failure) {
@@ -276,20 +276,21 @@ final class FluxFlatMapAdjustable<T, R> extends FluxOperator<T, R> {
       int missed = 1;
       do {
         int before = finished;
-        boolean more = deliverSome();
+        boolean pausing = deliverSome();
         int freed = finished - before;
-        boolean noneToCome = sourceDone; // read before received
         int givenBack = 0;
+        boolean noneToCome = sourceDone; // read before received
         if (isOver() || (noneToCome && finished == received)) {
+          freed = 0;
           end();
         } else if (noneToCome) {
-          givenBack = share.leave(received - finished);
           freed = 0;
+          givenBack = share.leave(received - finished);
         } else if (freed != 0) {
           givenBack = share.finished(freed);
           freed -= givenBack;
         }
-        if (!more) {
+        if (!pausing) {
           missed = wip.addAndGet(-missed);
         }
         // Only now, so that others can deliver while the source sends elements from within request.
@@ -300,49 +301,11 @@ final class FluxFlatMapAdjustable<T, R> extends FluxOperator<T, R> {
       } while (missed != 0);
     }
 
-    /** Takes some steps; true if there may be more to do. */
+    /** Delivers what may be delivered; true if it pauses before the end of that. */
     private boolean deliverSome() {
-      long demand = requested;
-      long delivered = 0;
       int steps = 0;
-      for (; steps < STEPS && head() != null && !isOver(); steps++) {
-        if (head instanceof Inner<?>) {
-          @SuppressWarnings("unchecked")
-          Inner<R> inner = (Inner<R>) head;
-          boolean complete = inner.done; // read before its queue
-          if (inner.isEmpty()) {
-            if (!complete && inOrder) {
-              break;
-            }
-            head = null;
-            if (complete) {
-              inners.remove(inner);
-              finished++;
-            } else {
-              inner.leaveQueue();
-            }
-          } else if (delivered == demand) {
-            break;
-          } else {
-            deliver(inner.poll(), inner);
-            delivered++;
-          }
-        } else if (head == NOTHING) {
-          head = null;
-          finished++;
-        } else if (delivered == demand) {
-          break;
-        } else {
-          @SuppressWarnings("unchecked")
-          R value = (R) head;
-          head = null;
-          actual.onNext(value);
-          delivered++;
-          finished++;
-        }
-      }
-      if (delivered != 0) {
-        Operators.produced(REQUESTED, this, delivered);
+      while (steps < STEPS && !isOver() && deliverHead()) {
+        steps++;
       }
       if (!inOrder && head != null) { // one with many values lets the others have their turn
         queue.offer(head);
@@ -351,16 +314,55 @@ final class FluxFlatMapAdjustable<T, R> extends FluxOperator<T, R> {
       return steps == STEPS;
     }
 
+    /** Takes one step with the first of the queue; false if there is none or it has to wait. */
+    @SuppressWarnings("unchecked")
+    private boolean deliverHead() {
+      Object first = head();
+      if (first instanceof Inner<?>) {
+        return deliverInner((Inner<R>) first);
+      }
+      if (first == null || (first != NOTHING && requested == 0)) {
+        return false;
+      }
+      head = null;
+      if (first != NOTHING) {
+        deliver((R) first);
+      }
+      finished++;
+      return true;
+    }
+
+    private boolean deliverInner(Inner<R> inner) {
+      boolean complete = inner.done; // read before its queue
+      if (!inner.isEmpty()) {
+        if (requested == 0) {
+          return false;
+        }
+        deliver(inner.poll());
+        inner.delivered();
+      } else if (complete) {
+        head = null;
+        inners.remove(inner);
+        finished++;
+      } else if (inOrder) {
+        return false;
+      } else {
+        head = null;
+        inner.leaveQueue();
+      }
+      return true;
+    }
+
+    private void deliver(R value) {
+      actual.onNext(value);
+      Operators.produced(REQUESTED, this, 1);
+    }
+
     private @Nullable Object head() {
       if (head == null) {
         head = queue.poll();
       }
       return head;
-    }
-
-    private void deliver(R value, Inner<R> inner) {
-      actual.onNext(value);
-      inner.delivered();
     }
 
     /** Requests elements; one thread at a time, and never from within a request. */
