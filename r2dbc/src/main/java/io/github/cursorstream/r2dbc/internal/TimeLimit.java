@@ -24,6 +24,6 @@ final class TimeLimit extends RuntimeException {
     return new R2dbcTimeoutException(
         "an answer within the timeout of "
             + limit.toMillis()
-            + " ms required but there was none; the statement was cancelled");
+            + " ms required but there was none");
   }
 }
