@@ -8,7 +8,6 @@ import io.r2dbc.spi.Wrapped;
 import java.time.Duration;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
@@ -58,7 +57,7 @@ final class BorrowedConnections implements Connections {
 
   private static Mono<Void> giveBack(Connection connection) {
     // What was read is read: a failure to close must not turn it into an error.
-    return Mono.from(connection.close()).onErrorResume(e -> logged("close", e));
+    return Mono.defer(() -> Mono.from(connection.close())).onErrorResume(e -> logged("close", e));
   }
 
   private static Mono<Void> afterFailure(Connection connection, Throwable failure) {
@@ -112,13 +111,14 @@ final class BorrowedConnections implements Connections {
    */
   private static Mono<Void> destroy(Connection connection) {
     PostgresqlConnection physical = unwrap(connection);
-    Publisher<Void> goodbye = physical == null ? Mono.empty() : physical.close();
+    Mono<Void> goodbye = physical == null ? Mono.empty() : physical.close();
     return Mono.when(bounded("cancel", cancelRequest(connection)), bounded("close", goodbye))
-        .then(bounded("close", connection.close()));
+        .subscribeOn(loop(connection))
+        .then(bounded("close", giveBack(connection)));
   }
 
-  private static Mono<Void> bounded(String what, Publisher<Void> goodbye) {
-    return Mono.from(goodbye).timeout(GOODBYE).onErrorResume(e -> logged(what, e));
+  private static Mono<Void> bounded(String what, Mono<Void> goodbye) {
+    return goodbye.timeout(GOODBYE).onErrorResume(e -> logged(what, e));
   }
 
   private static Mono<Void> logged(String what, Throwable e) {

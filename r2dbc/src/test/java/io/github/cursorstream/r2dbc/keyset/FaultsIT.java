@@ -107,7 +107,7 @@ class FaultsIT {
   void resetIsATransientFailure() {
     // Between pages nobody is told: the pool finds out when it lends the connection again.
     Flux<Long> slow =
-        repository(pool, napping("0.05")).cursorBasedStream(o -> o.pageSize(100).upTo(to(100)));
+        repository(pool, napping("0.01")).cursorBasedStream(o -> o.pageSize(100).upTo(to(100)));
     StepVerifier.create(slow)
         .then(() -> await().until(() -> !clean.database().running().isEmpty()))
         .then(proxy::reset)
