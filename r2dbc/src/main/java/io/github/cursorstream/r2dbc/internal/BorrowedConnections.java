@@ -71,8 +71,8 @@ final class BorrowedConnections implements Connections {
   }
 
   /**
-   * After a cancel, or a failure of the mapper, the statement may still run. Its connection is given back only when the server
-   * has answered, or the next borrower would wait for it.
+   * After a cancel, or a failure of the mapper, the statement may still run. Its connection is
+   * given back only when the server has answered, or the next borrower would wait for it.
    */
   private static Mono<Void> stopAndGiveBack(Connection connection) {
     // Cached, because a question must not be taken back once it is on its way.
@@ -94,9 +94,7 @@ final class BorrowedConnections implements Connections {
         .then()
         .onErrorResume(
             e ->
-                Failures.QUERY_CANCELED.equals(Failures.sqlState(e))
-                    ? Mono.empty()
-                    : Mono.error(e))
+                Failures.QUERY_CANCELED.equals(Failures.sqlState(e)) ? Mono.empty() : Mono.error(e))
         .subscribeOn(loop(connection));
   }
 

@@ -17,8 +17,8 @@ public final class Failures {
 
   /**
    * Whether the same statement, on a new connection, may well succeed: the connection broke or
-   * could not be had, the server restarts or is out of memory, a time-out, a serialization failure or
-   * a deadlock.
+   * could not be had, the server restarts or is out of memory, a time-out, a serialization failure
+   * or a deadlock.
    *
    * @param failure what happened
    * @return true if a new attempt makes sense

@@ -123,7 +123,8 @@ final class RangeSql {
       conditions.add(new Bound(keyset.order(), upTo, binds).holds(keyset.alias()));
     }
     if (binds.isEmpty()) {
-      // As in a page query: the simple protocol loses rows, and perhaps the connection, to a cancel.
+      // As in a page query: the simple protocol loses rows, and perhaps the connection, to a
+      // cancel.
       binds.add(true);
       conditions.add("$1");
     }

@@ -123,8 +123,7 @@ class ConnectionsTest {
   void connectionThatFailsToAnswerIsDestroyed() {
     connection.ping = Mono.error(new R2dbcNonTransientResourceException("broken", "08006"));
     StepVerifier.create(use(Mono.never())).thenCancel().verify();
-    assertThat(connection.log)
-        .containsExactly("ping", "cancel request", "physical close", "close");
+    assertThat(connection.log).containsExactly("ping", "cancel request", "physical close", "close");
   }
 
   @Test

@@ -65,15 +65,13 @@ final class FakeConnection {
           if (!method.getName().equals("execute")) {
             throw new UnsupportedOperationException(method.toString());
           }
-          Result result =
-              proxy(Result.class, (result2, method2, arguments2) -> done("ping", ping));
+          Result result = proxy(Result.class, (result2, method2, arguments2) -> done("ping", ping));
           return Mono.just(result);
         });
   }
 
   private static <T> T proxy(Class<T> type, InvocationHandler handler) {
-    return type.cast(
-        Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, handler));
+    return type.cast(Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, handler));
   }
 
   ConnectionFactory factory() {

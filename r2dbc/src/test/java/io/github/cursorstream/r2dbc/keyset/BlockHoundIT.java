@@ -48,7 +48,9 @@ class BlockHoundIT {
     if (armed) {
       String stack =
           StackWalker.getInstance()
-              .walk(frames -> frames.limit(40).map(String::valueOf).collect(Collectors.joining("\n  ")));
+              .walk(
+                  frames ->
+                      frames.limit(40).map(String::valueOf).collect(Collectors.joining("\n  ")));
       // A worker that began to wait for work before this was installed.
       if (stack.contains("DelayedWorkQueue.take")) {
         return;
@@ -104,7 +106,8 @@ class BlockHoundIT {
   @Test
   void cancelsAndTimeoutsDoNotBlock() {
     ConnectionPool pool = clean.pool(1);
-    CursorBasedRepository<Long> slow = rows(pool, Keyset.table("t").where("pg_sleep(9)::text = ''"));
+    CursorBasedRepository<Long> slow =
+        rows(pool, Keyset.table("t").where("pg_sleep(9)::text = ''"));
     StepVerifier.create(slow.cursorBasedStream().takeUntilOther(Mono.delay(Duration.ofMillis(400))))
         .expectComplete()
         .verify(Duration.ofSeconds(10));

@@ -199,8 +199,7 @@ class DemandIT {
   void failedCatalogQueryIsRepeatedByARetryWithoutDelay() {
     FailingConnections failing = new FailingConnections(clean.pool(2), 2);
     CursorBasedRepository<Long> unlucky =
-        CursorBasedRepository.create(
-            failing, Keyset.table("t"), row -> row.get("id", Long.class));
+        CursorBasedRepository.create(failing, Keyset.table("t"), row -> row.get("id", Long.class));
     StepVerifier.create(unlucky.cursorBasedStream(o -> o.retry(Retry.max(2))))
         .expectNextCount(100)
         .verifyComplete();

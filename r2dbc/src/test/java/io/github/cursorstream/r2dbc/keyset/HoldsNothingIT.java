@@ -79,9 +79,7 @@ class HoldsNothingIT {
   void rowsAreEmittedAfterTheConnectionIsGivenBack() {
     ConnectionPool pool = clean.pool(1);
     Flux<Integer> borrowed =
-        rows(pool)
-            .cursorBasedStream()
-            .map(id -> pool.getMetrics().orElseThrow().acquiredSize());
+        rows(pool).cursorBasedStream().map(id -> pool.getMetrics().orElseThrow().acquiredSize());
     StepVerifier.create(borrowed.distinct()).expectNext(0).verifyComplete();
   }
 

@@ -25,7 +25,7 @@ class ObservationIT {
   private static final String CURRENT = "micrometer.observation";
 
   @RegisterExtension
-  static final CleanDatabase clean = 
+  static final CleanDatabase clean =
       new CleanDatabase(CleanDatabase.table("t", 25), CleanDatabase.table("big", 2000));
 
   private final List<Observation.Context> started = new CopyOnWriteArrayList<>();
@@ -97,8 +97,7 @@ class ObservationIT {
     assertThat(stopped).hasSize(3);
     assertThat(stopped.get(0).getError()).isNull();
     assertThat(stopped.subList(1, 3))
-        .allSatisfy(
-            page -> assertThat(page.getError()).hasMessageContaining("division by zero"));
+        .allSatisfy(page -> assertThat(page.getError()).hasMessageContaining("division by zero"));
   }
 
   @Test
@@ -127,9 +126,7 @@ class ObservationIT {
     List<Observation.Context> pages =
         stopped.stream().filter(context -> !"request".equals(context.getName())).toList();
     assertThat(pages).hasSize(3);
-    assertThat(pages)
-        .allSatisfy(
-            page -> assertThat(page.getParentObservation()).isSameAs(parent));
+    assertThat(pages).allSatisfy(page -> assertThat(page.getParentObservation()).isSameAs(parent));
   }
 
   @Test

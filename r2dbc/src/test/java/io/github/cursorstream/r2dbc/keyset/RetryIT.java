@@ -37,8 +37,7 @@ class RetryIT {
           .filter(StreamOptions::isTransient);
 
   private static CursorBasedRepository<Long> rows(ConnectionPool pool) {
-    return CursorBasedRepository.create(
-        pool, Keyset.table("t"), row -> row.get("id", Long.class));
+    return CursorBasedRepository.create(pool, Keyset.table("t"), row -> row.get("id", Long.class));
   }
 
   /** All rows in order, each once. */
@@ -104,8 +103,7 @@ class RetryIT {
             });
     Flux<Long> stream =
         rows(clean.pool(clean.through(proxy), 1))
-            .cursorBasedStream(
-                o -> o.pageSize(500).timeout(Duration.ofMillis(800)).retry(policy))
+            .cursorBasedStream(o -> o.pageSize(500).timeout(Duration.ofMillis(800)).retry(policy))
             .doOnNext(
                 id -> {
                   if (id == 50_000) {
@@ -136,7 +134,8 @@ class RetryIT {
       assertComplete(
           stream.publish(
               all ->
-                  all.mergeWith(all.filter(id -> id == 20_000).flatMap(id -> restart).cast(Long.class))));
+                  all.mergeWith(
+                      all.filter(id -> id == 20_000).flatMap(id -> restart).cast(Long.class))));
       assertThat(retries.get()).isPositive();
     }
   }

@@ -123,7 +123,8 @@ class TransactionIT {
   void runningPageIsDrainedAfterACancel() {
     Keyset napping = Keyset.table("t").where("nap(0.1)");
     Disposable stream = repository(napping).cursorBasedStream().subscribe();
-    await().until(() -> clean.database().running().stream().anyMatch(s -> s.query().contains("nap(")));
+    await()
+        .until(() -> clean.database().running().stream().anyMatch(s -> s.query().contains("nap(")));
     stream.dispose();
     // Waits for the page to be drained.
     assertUsable();
