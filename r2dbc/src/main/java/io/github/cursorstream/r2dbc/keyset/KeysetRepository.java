@@ -200,7 +200,8 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
 
   @Override
   public Mono<KeysetPlan> explain(UnaryOperator<StreamOptions> options) {
-    StreamOptions given = forward(options);
+    // It tells of a missing index itself.
+    StreamOptions given = forward(options).check(KeysetCheck.OFF);
     Mono<Cursor> start =
         given.after() != null
             ? Mono.just(given.after())
