@@ -14,7 +14,7 @@ public class FlatMapSequentialTckTest extends PublisherVerification<Integer> {
 
   /** Makes the verification. */
   public FlatMapSequentialTckTest() {
-    super(new TestEnvironment(500, 50));
+    super(new TestEnvironment(250, 50));
   }
 
   @Override

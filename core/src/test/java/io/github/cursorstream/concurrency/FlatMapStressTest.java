@@ -31,7 +31,7 @@ import reactor.util.context.Context;
 @Timeout(60)
 class FlatMapStressTest {
 
-  private static final int ROUNDS = 1_250;
+  private static final int ROUNDS = 1_000;
   private static Scheduler workers;
 
   @BeforeAll

@@ -14,7 +14,7 @@ public class FlatMapTckTest extends PublisherVerification<Integer> {
 
   /** Makes the verification. */
   public FlatMapTckTest() {
-    super(new TestEnvironment(500, 50));
+    super(new TestEnvironment(250, 50));
   }
 
   @Override
