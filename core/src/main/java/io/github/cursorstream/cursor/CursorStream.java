@@ -64,9 +64,9 @@ public final class CursorStream<T> {
   }
 
   /**
-   * How many pages are fetched ahead of demand, one after the other. They start with the first
-   * request, never before. Defaults to 0: a page is fetched when it is asked for. Held in memory
-   * are at most {@code pages + 1} pages.
+   * How many pages are fetched ahead of those that demand has reached, one after the other. They
+   * start with the first request, never before. Defaults to 0: a page is fetched when an item of it
+   * is asked for. Held in memory are at most {@code pages + 1} pages.
    *
    * @param pages 0 or more
    * @return a stream with this look-ahead
@@ -137,7 +137,7 @@ public final class CursorStream<T> {
   /**
    * The first page only, empty or not.
    *
-   * @return a cold Mono; one subscription fetches one page
+   * @return a cold Mono; one subscription fetches one page. Empty only if the source gives no page
    */
   public Mono<Page<T>> page() {
     return fetch(options.after);
@@ -145,7 +145,12 @@ public final class CursorStream<T> {
 
   private Mono<Page<T>> fetch(@Nullable Cursor after) {
     Mono<Page<T>> page =
-        Mono.defer(() -> Mono.from(source.fetch(new PageRequest(after, options.pageSize))));
+        Mono.defer(
+            () ->
+                Mono.from(
+                    Objects.requireNonNull(
+                        source.fetch(new PageRequest(after, options.pageSize)),
+                        "PageSource.fetch returned null")));
     return options.retry == null ? page : page.retryWhen(options.retry);
   }
 
