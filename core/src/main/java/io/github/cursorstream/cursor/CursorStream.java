@@ -19,7 +19,9 @@ import reactor.util.retry.Retry;
  * <p>Each subscription to {@link #items()} or {@link #pages()} walks anew. A page is fetched when
  * the subscriber has asked for an item that no fetched page holds: demand limits fetching. With
  * {@link #prefetch} a number of pages is fetched ahead of that. Page n is delivered in full even if
- * fetching page n + 1 fails. Immutable.
+ * fetching page n + 1 fails. Items come on the thread that brought a page or on the one that asked
+ * for them; after a cancel, those that were fetched and not delivered go to {@code doOnDiscard}.
+ * Immutable.
  *
  * @param <T> the type of the items
  */

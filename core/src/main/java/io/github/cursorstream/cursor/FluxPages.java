@@ -204,12 +204,8 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
     private void fetch() {
       begun = true;
       Fetch<T> started = new Fetch<>(this);
-      fetch = started;
+      fetch = started; // Before it can arrive, and before cancel() may look for it.
       parent.source.apply(position).subscribe(started);
-      // cancel() may have looked at the field before it was set.
-      if (cancelled) {
-        started.cancel();
-      }
     }
 
     /** Emits of the current page what is asked for, and lets go of it once none of it is left. */
@@ -299,7 +295,9 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
     public void onSubscribe(Subscription s) {
       if (Operators.validate(subscription, s)) {
         subscription = s;
-        // A subscription that comes after the cancel has not been seen by it.
+        // This side writes the subscription and reads the cancel, cancel() the other way round: one
+        // of
+        // the two sees both.
         if (walk.cancelled) {
           s.cancel();
         } else {

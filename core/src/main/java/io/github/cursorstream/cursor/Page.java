@@ -19,7 +19,14 @@ import org.jspecify.annotations.Nullable;
 public record Page<T>(
     List<T> items, @Nullable Cursor start, @Nullable Cursor cursor, boolean last) {
 
-  /** Refuses null items, and a page that leads nowhere: one that is not the last needs a cursor. */
+  /**
+   * Refuses null items, and a page that leads nowhere: one that is not the last needs a cursor.
+   *
+   * @param items copied
+   * @param start may be null
+   * @param cursor null only on an empty last page
+   * @param last whether the stream ends here
+   */
   public Page {
     items = List.copyOf(items);
     if (cursor == null && !last) {

@@ -10,7 +10,12 @@ import org.jspecify.annotations.Nullable;
  */
 public record PageRequest(@Nullable Cursor after, int size) {
 
-  /** Refuses a request for nothing. */
+  /**
+   * Refuses a request for nothing.
+   *
+   * @param after null for the beginning
+   * @param size 1 or more
+   */
   public PageRequest {
     if (size < 1) {
       throw new IllegalArgumentException("size >= 1 required but it was " + size);

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
@@ -15,7 +16,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.reactivestreams.Publisher;
+import org.reactivestreams.Subscription;
 import reactor.core.Exceptions;
+import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
@@ -142,10 +145,14 @@ class CursorStreamErrorTest {
 
   @Test
   void aFirstPageThatEndsWhereItStartedIsAnErrorToo() {
-    StepVerifier.create(
-            CursorStream.<Integer>of(r -> Mono.just(Page.of(List.of(), at(4))))
-                .after(at(4))
-                .items())
+    // Fails the second fetch, so that a stream that goes on is found and not waited for.
+    Mono<Page<Integer>> still = Mono.just(Page.of(List.of(), at(4)));
+    PageSource<Integer> source =
+        r -> {
+          requests.add(r);
+          return requests.size() == 1 ? still : Mono.error(new IOException("went on"));
+        };
+    StepVerifier.create(CursorStream.of(source).after(at(4)).items())
         .verifyError(IllegalStateException.class);
   }
 
@@ -291,7 +298,7 @@ class CursorStreamErrorTest {
   @Test
   void aPageWithNullItemsFailsWhereItIsMade() {
     PageSource<Integer> nulls =
-        r -> Mono.fromCallable(() -> Page.last(java.util.Arrays.asList(1, null), at(1)));
+        r -> Mono.fromCallable(() -> Page.last(Arrays.asList(1, null), at(1)));
     StepVerifier.create(CursorStream.of(nulls).items()).verifyError(NullPointerException.class);
   }
 
@@ -305,9 +312,9 @@ class CursorStreamErrorTest {
         .thenCancel()
         .verify();
     var subscriber =
-        new reactor.core.publisher.BaseSubscriber<Integer>() {
+        new BaseSubscriber<Integer>() {
           @Override
-          protected void hookOnSubscribe(org.reactivestreams.Subscription subscription) {
+          protected void hookOnSubscribe(Subscription subscription) {
             subscription.request(0);
             subscription.request(-1);
           }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
@@ -35,7 +36,7 @@ class CursorTest {
     return Stream.of(
         Arguments.of("text", "text"),
         Arguments.of("", ""),
-        Arguments.of(java.nio.CharBuffer.wrap("built"), "built"),
+        Arguments.of(CharBuffer.wrap("built"), "built"),
         Arguments.of('c', "c"),
         Arguments.of("zażółć 日本 🐘 ' \" \\ \n", "zażółć 日本 🐘 ' \" \\ \n"),
         Arguments.of(true, "true"),
