@@ -238,16 +238,12 @@ final class PageSql {
       boolean nullsApart =
           order.get(0).nullable() && order.get(0).key().nullsComeFirst() && upTo != null;
       for (Part part : nullsApart ? List.of(Part.NULLS, Part.VALUES) : List.of(Part.ALL)) {
-        addBranch(branches, List.of(), 0, part);
+        addBranch(branches, 0, part);
       }
     } else {
       for (int i = after.size() - 1; i >= 0; i--) {
-        List<String> equal = new ArrayList<>();
-        for (int j = 0; j < i; j++) {
-          equal.add(after.isNull(j) ? isNull(j) : column(j) + " = " + after.value(j));
-        }
         for (Part part : partsBehind(i, after.isNull(i))) {
-          addBranch(branches, equal, i, part);
+          addBranch(branches, i, part);
         }
       }
     }
@@ -264,8 +260,21 @@ final class PageSql {
         : List.of(Part.BEHIND_VALUE);
   }
 
-  private void addBranch(List<List<String>> branches, List<String> equal, int i, Part part) {
-    List<String> conditions = new ArrayList<>(equal);
+  private void addBranch(List<List<String>> branches, int i, Part part) {
+    // The end cursor stops this branch at column i if it has the same values before that; if they
+    // are the same but written differently, the branch only stops later.
+    Bound end =
+        upTo != null && i < upTo.size() && (after == null || after.startsLike(upTo, i))
+            ? upTo
+            : null;
+    // Before any value is bound: the driver refuses one that the SQL does not mention.
+    if (end != null && isBehind(end, i, part)) {
+      return;
+    }
+    List<String> conditions = new ArrayList<>();
+    for (int j = 0; after != null && j < i; j++) {
+      conditions.add(after.isNull(j) ? isNull(j) : column(j) + " = " + after.value(j));
+    }
     switch (part) {
       case ALL -> {}
       case BEHIND_VALUE ->
@@ -273,20 +282,16 @@ final class PageSql {
       case NULLS -> conditions.add(isNull(i));
       case VALUES -> conditions.add(column(i) + " IS NOT NULL");
     }
-    // The end cursor stops this branch at column i if it has the same values before that; if they
-    // are the same but written differently, the branch only stops later.
-    if (upTo != null && i < upTo.size() && (after == null || after.startsLike(upTo, i))) {
-      boolean nullsFirst = order.get(i).key().nullsComeFirst();
-      boolean behindEnd =
-          upTo.isNull(i) ? nullsFirst && part != Part.NULLS : !nullsFirst && part == Part.NULLS;
-      if (behindEnd) {
-        return;
-      }
-      if (!upTo.isNull(i) && part != Part.NULLS) {
-        conditions.add(column(i) + until(i) + upTo.value(i));
-      }
+    if (end != null && !end.isNull(i) && part != Part.NULLS) {
+      conditions.add(column(i) + until(i) + end.value(i));
     }
     branches.add(conditions);
+  }
+
+  /** Whether all of this part of column i lies behind the end. */
+  private boolean isBehind(Bound end, int i, Part part) {
+    boolean nullsFirst = order.get(i).key().nullsComeFirst();
+    return end.isNull(i) ? nullsFirst && part != Part.NULLS : !nullsFirst && part == Part.NULLS;
   }
 
   // Pieces.
