@@ -27,11 +27,13 @@ import org.jspecify.annotations.Nullable;
  * same conditions would read the whole index.
  *
  * <pre>
- * SELECT p."a", p."b" FROM (
- * (SELECT … WHERE "t"."a" = $1 AND "t"."b" &lt; $2 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000)
- * UNION ALL
- * (SELECT … WHERE "t"."a" &gt; $1 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000)
- * ) AS p ORDER BY p."a", p."b" DESC LIMIT 1000
+ * WITH cursorstream_part_1 AS (
+ *   SELECT … WHERE "t"."a" = $1 AND "t"."b" &lt; $2 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000
+ * ), cursorstream_part_2 AS (SELECT * FROM (
+ *   SELECT … WHERE "t"."a" &gt; $1 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000
+ * ) AS s LIMIT 1000 - (SELECT count(*) FROM cursorstream_part_1))
+ * SELECT p."a", p."b" FROM (TABLE cursorstream_part_1 UNION ALL TABLE cursorstream_part_2) AS p
+ * ORDER BY p."a", p."b" DESC LIMIT 1000
  * </pre>
  *
  * There, each branch that needs it stops at the end cursor's value of its column, and the rest of
@@ -103,13 +105,16 @@ final class PageSql {
       return select(output(keyset.alias()), branches.get(0));
     }
     String tie = keyset.proven() ? "" : ", " + sameAsPrevious() + " AS cursorstream_tie";
-    return "SELECT "
+    return partsOf(branches)
+        + "SELECT "
         + output("p")
         + tie
         + "\nFROM (\n"
-        + branches.stream()
-            .map(conditions -> "(" + select(inner(), conditions) + ")")
-            .collect(Collectors.joining("\nUNION ALL\n"))
+        + (branches.size() == 1
+            ? select(inner(), branches.get(0))
+            : IntStream.rangeClosed(1, branches.size())
+                .mapToObj(i -> "TABLE " + part(i))
+                .collect(Collectors.joining(" UNION ALL ")))
         + "\n) AS p"
         + (rest == null ? "" : "\nWHERE " + rest)
         + (keyset.proven() ? "" : "\nWINDOW w AS (ORDER BY " + orderBy("p") + ")")
@@ -117,6 +122,29 @@ final class PageSql {
         + orderBy("p")
         + "\nLIMIT "
         + limit;
+  }
+
+  /**
+   * Each branch reads no more than those before it have left of the page. Its own LIMIT stays a
+   * literal inside, for the planner.
+   */
+  private String partsOf(List<List<String>> branches) {
+    if (branches.size() == 1) {
+      return "";
+    }
+    List<String> parts = new ArrayList<>();
+    StringBuilder left = new StringBuilder("\n) AS s LIMIT " + limit);
+    for (int i = 1; i <= branches.size(); i++) {
+      String branch = select(inner(), branches.get(i - 1));
+      parts.add(
+          part(i) + " AS (\n" + (i == 1 ? branch : "SELECT * FROM (\n" + branch + left) + "\n)");
+      left.append(" - (SELECT count(*) FROM ").append(part(i)).append(')');
+    }
+    return "WITH " + String.join(", ", parts) + "\n";
+  }
+
+  private static String part(int i) {
+    return "cursorstream_part_" + i;
   }
 
   private String select(String what, List<String> conditions) {

@@ -132,20 +132,25 @@ class PageSqlTest {
     assertThat(sql.text())
         .isEqualTo(
             """
-            SELECT p."a", p."b"
-            FROM (
-            (SELECT "t"."a", "t"."b"
+            WITH cursorstream_part_1 AS (
+            SELECT "t"."a", "t"."b"
             FROM "app"."t"
             WHERE "t"."a" = $1::bigint
               AND "t"."b" < $2::bigint
             ORDER BY "t"."a", "t"."b" DESC
-            LIMIT 10)
-            UNION ALL
-            (SELECT "t"."a", "t"."b"
+            LIMIT 10
+            ), cursorstream_part_2 AS (
+            SELECT * FROM (
+            SELECT "t"."a", "t"."b"
             FROM "app"."t"
             WHERE "t"."a" > $1::bigint
             ORDER BY "t"."a", "t"."b" DESC
-            LIMIT 10)
+            LIMIT 10
+            ) AS s LIMIT 10 - (SELECT count(*) FROM cursorstream_part_1)
+            )
+            SELECT p."a", p."b"
+            FROM (
+            TABLE cursorstream_part_1 UNION ALL TABLE cursorstream_part_2
             ) AS p
             ORDER BY p."a", p."b" DESC
             LIMIT 10""");
@@ -158,22 +163,27 @@ class PageSqlTest {
     assertThat(sql(keyset, values("1", "2"), values("1", "0")).text())
         .isEqualTo(
             """
-            SELECT p."a", p."b"
-            FROM (
-            (SELECT "t"."a", "t"."b"
+            WITH cursorstream_part_1 AS (
+            SELECT "t"."a", "t"."b"
             FROM "app"."t"
             WHERE "t"."a" = $1::bigint
               AND "t"."b" < $2::bigint
               AND "t"."b" >= $3::bigint
             ORDER BY "t"."a", "t"."b" DESC
-            LIMIT 10)
-            UNION ALL
-            (SELECT "t"."a", "t"."b"
+            LIMIT 10
+            ), cursorstream_part_2 AS (
+            SELECT * FROM (
+            SELECT "t"."a", "t"."b"
             FROM "app"."t"
             WHERE "t"."a" > $1::bigint
               AND "t"."a" <= $4::bigint
             ORDER BY "t"."a", "t"."b" DESC
-            LIMIT 10)
+            LIMIT 10
+            ) AS s LIMIT 10 - (SELECT count(*) FROM cursorstream_part_1)
+            )
+            SELECT p."a", p."b"
+            FROM (
+            TABLE cursorstream_part_1 UNION ALL TABLE cursorstream_part_2
             ) AS p
             WHERE (p."a" < $4::bigint OR p."a" = $4::bigint AND (p."b" > $3::bigint OR p."b" = $3::bigint))
             ORDER BY p."a", p."b" DESC
@@ -266,13 +276,13 @@ class PageSqlTest {
             SELECT p.*, p."a" AS cursorstream_key_1, \
             p."a" IS NOT DISTINCT FROM lag(p."a") OVER w AS cursorstream_tie
             FROM (
-            (SELECT q.*
+            SELECT q.*
             FROM (
             SELECT 1
             ) AS q
             WHERE (kind = $1)
             ORDER BY q."a"
-            LIMIT 10)
+            LIMIT 10
             ) AS p
             WINDOW w AS (ORDER BY p."a")
             ORDER BY p."a"
@@ -314,9 +324,10 @@ class PageSqlTest {
 
   /** The conditions of each branch, which are what seeks. */
   private static List<String> conditions(PageSql sql) {
-    return Arrays.stream(sql.text().split("\nUNION ALL\n"))
-        .map(branch -> branch.replaceFirst("(?s)\\) AS p.*", ""))
-        .map(branch -> branch.substring(branch.indexOf("WHERE ") + 6, branch.indexOf("\nORDER")))
+    return Arrays.stream(sql.text().split("\n\\) AS p\n")[0].split("_part_\\d AS \\("))
+        .filter(branch -> branch.contains("WHERE "))
+        .map(branch -> branch.substring(branch.indexOf("WHERE ") + 6))
+        .map(branch -> branch.substring(0, branch.indexOf("\nORDER")))
         .map(condition -> condition.replaceAll("\\s+", " "))
         .toList();
   }
