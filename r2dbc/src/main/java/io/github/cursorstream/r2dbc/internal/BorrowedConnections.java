@@ -1,6 +1,7 @@
 package io.github.cursorstream.r2dbc.internal;
 
 import io.r2dbc.postgresql.api.PostgresqlConnection;
+import io.r2dbc.postgresql.api.PostgresqlException;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionFactory;
 import io.r2dbc.spi.Wrapped;
@@ -10,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
 import reactor.util.Logger;
 import reactor.util.Loggers;
 
@@ -36,12 +39,21 @@ final class BorrowedConnections implements Connections {
   public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
     return Mono.usingWhen(
             factory.create(),
-            connection -> TimeLimit.of(timeout, work.apply(connection)),
+            connection -> TimeLimit.of(timeout, inOrder(connection, work.apply(connection))),
             BorrowedConnections::giveBack,
-            (connection, failure) ->
-                failure instanceof TimeLimit ? destroy(connection) : giveBack(connection),
+            BorrowedConnections::afterFailure,
             BorrowedConnections::stopAndGiveBack)
         .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
+  }
+
+  /**
+   * Starts and cancels the work where the question that follows a cancel is asked too. Otherwise a
+   * statement that one thread is about to send, while another one cancels, comes behind that
+   * question and is left to the next borrower.
+   */
+  private static <T> Mono<T> inOrder(Connection connection, Mono<T> work) {
+    Scheduler loop = loop(connection);
+    return work.subscribeOn(loop).cancelOn(loop);
   }
 
   private static Mono<Void> giveBack(Connection connection) {
@@ -49,9 +61,19 @@ final class BorrowedConnections implements Connections {
     return Mono.from(connection.close()).onErrorResume(e -> logged("close", e));
   }
 
+  private static Mono<Void> afterFailure(Connection connection, Throwable failure) {
+    if (failure instanceof TimeLimit) {
+      return destroy(connection);
+    }
+    // The driver's failures end the statement; those of a mapper leave it running.
+    return failure instanceof PostgresqlException
+        ? giveBack(connection)
+        : stopAndGiveBack(connection);
+  }
+
   /**
-   * After a cancel the statement may still run. Its connection is given back only when the server
-   * has answered, or the next borrower would wait for it.
+   * After a cancel, or a failure of the mapper, the statement may still run. Its connection is
+   * given back only when the server has answered, or the next borrower would wait for it.
    */
   private static Mono<Void> stopAndGiveBack(Connection connection) {
     // Cached, because a question must not be taken back once it is on its way.
@@ -73,9 +95,8 @@ final class BorrowedConnections implements Connections {
         .then()
         .onErrorResume(
             e ->
-                Failures.QUERY_CANCELED.equals(Failures.sqlState(e))
-                    ? Mono.empty()
-                    : Mono.error(e));
+                Failures.QUERY_CANCELED.equals(Failures.sqlState(e)) ? Mono.empty() : Mono.error(e))
+        .subscribeOn(loop(connection));
   }
 
   private static Mono<Void> cancelRequest(Connection connection) {
@@ -101,6 +122,13 @@ final class BorrowedConnections implements Connections {
   private static Mono<Void> logged(String what, Throwable e) {
     log.debug("{} of a connection failed: {}", what, e.toString());
     return Mono.empty();
+  }
+
+  /** The event loop of the connection, which does one thing after the other. */
+  private static Scheduler loop(Connection connection) {
+    Scheduler loop =
+        unwrap(connection) instanceof Wrapped<?> physical ? physical.unwrap(Scheduler.class) : null;
+    return loop == null ? Schedulers.immediate() : loop;
   }
 
   /** The driver's connection under a pool and other wrappers, or null if it is another driver's. */

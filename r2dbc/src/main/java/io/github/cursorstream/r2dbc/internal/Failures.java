@@ -17,27 +17,29 @@ public final class Failures {
 
   /**
    * Whether the same statement, on a new connection, may well succeed: the connection broke or
-   * could not be had, the server restarts, a time-out, a serialization failure or a deadlock.
+   * could not be had, the server restarts or is out of memory, a time-out, a serialization failure
+   * or a deadlock.
    *
    * @param failure what happened
    * @return true if a new attempt makes sense
    */
   public static boolean isTransient(Throwable failure) {
-    if (failure instanceof R2dbcTransientException
-        // The driver reports a connection that broke under a statement as non-transient.
-        || failure instanceof R2dbcNonTransientResourceException
-        || failure instanceof TimeoutException
-        || failure instanceof IOException) {
-      return true;
-    }
     String state = sqlState(failure);
-    return state != null
-        && switch (state) {
-          case "40001", "40P01" -> true; // serialization failure, deadlock
-          case "53300" -> true; // too many connections
-          case "57P01", "57P02", "57P03", "57P05" -> true; // shutdown, crash, starting, idle
-          default -> state.startsWith("08"); // the connection
-        };
+    if (state == null) {
+      return failure instanceof R2dbcTransientException
+          || failure instanceof R2dbcNonTransientResourceException
+          || failure instanceof TimeoutException
+          || failure instanceof IOException;
+    }
+    // Not the type: the driver makes a non-transient resource exception of a broken connection, and
+    // of every error of the server that it does not know, a RAISE among them.
+    return switch (state) {
+      case "53200", "53300" -> true; // out of memory, too many connections
+      case "55P03" -> true; // lock_timeout
+      case QUERY_CANCELED -> true; // statement_timeout
+      case "57P01", "57P02", "57P03", "57P05" -> true; // shutdown, crash, starting, idle
+      default -> state.startsWith("08") || state.startsWith("40"); // connection, rollback
+    };
   }
 
   /**

@@ -22,8 +22,6 @@ final class TimeLimit extends RuntimeException {
   /** What the user sees. */
   R2dbcTimeoutException toPublic() {
     return new R2dbcTimeoutException(
-        "an answer within the timeout of "
-            + limit.toMillis()
-            + " ms required but there was none; the statement was cancelled");
+        "an answer within the timeout of " + limit.toMillis() + " ms required but there was none");
   }
 }

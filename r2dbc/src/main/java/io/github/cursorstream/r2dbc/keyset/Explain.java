@@ -11,6 +11,10 @@ final class Explain {
 
   private static final String SAVEPOINT = "cursorstream_explain";
 
+  private static final String SETTINGS =
+      "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
+          + " SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off";
+
   private Explain() {}
 
   static Mono<KeysetPlan> plan(
@@ -19,22 +23,18 @@ final class Explain {
     boolean own = connection.isAutoCommit();
     Mono<Void> begin =
         Mono.from(own ? connection.beginTransaction() : connection.createSavepoint(SAVEPOINT));
-    return begin
-        .then(
-            run(
-                connection.createStatement(
-                    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
-                        + " SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off")))
-        .then(Mono.defer(() -> explained(connection, sql)))
+    return Mono.usingWhen(
+            begin.thenReturn(connection),
+            begun ->
+                run(begun.createStatement(SETTINGS)).then(Mono.defer(() -> explained(begun, sql))),
+            begun -> undo(begun, own))
         .map(
             plan ->
                 new KeysetPlan(
                     sql.text(),
                     String.join("\n", plan),
                     seeks(plan, hasStart),
-                    keyset.createIndex()))
-        .flatMap(plan -> undo(connection, own).thenReturn(plan))
-        .onErrorResume(e -> undo(connection, own).then(Mono.error(e)));
+                    keyset.createIndex()));
   }
 
   private static Mono<Void> undo(Connection connection, boolean own) {
@@ -60,8 +60,8 @@ final class Explain {
   }
 
   /**
-   * No table is sorted, and each scan is one of an index, with a condition to start at. The parts of
-   * a page may be sorted when they are put together.
+   * No table is sorted, and each scan is one of an index, with a condition to start at. The parts
+   * of a page may be sorted when they are put together.
    */
   static boolean seeks(List<String> plan, boolean hasStart) {
     int scans = 0;

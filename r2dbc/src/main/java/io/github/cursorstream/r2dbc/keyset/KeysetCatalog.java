@@ -3,9 +3,11 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.r2dbc.internal.Connections;
 import io.github.cursorstream.r2dbc.internal.Failures;
+import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.util.Logger;
 import reactor.util.Loggers;
@@ -15,10 +17,13 @@ final class KeysetCatalog {
 
   private static final Logger log = Loggers.getLogger(CursorBasedRepository.class);
 
+  /** Only those who would wait for the same time ask together. */
+  private record Question(String key, @Nullable Duration timeout) {}
+
   private final Keyset keyset;
   private final KeysetResolver resolver;
   private final ConcurrentMap<String, ResolvedKeyset> known = new ConcurrentHashMap<>();
-  private final ConcurrentMap<String, Mono<ResolvedKeyset>> loading = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Question, Mono<ResolvedKeyset>> loading = new ConcurrentHashMap<>();
   private final AtomicBoolean warned = new AtomicBoolean();
 
   KeysetCatalog(Keyset keyset) {
@@ -53,10 +58,22 @@ final class KeysetCatalog {
                       .doOnNext(resolved -> known.put(key, resolved));
               return shared
                   ? loading.computeIfAbsent(
-                      key, k -> load.doFinally(end -> loading.remove(k)).cache())
+                      new Question(key, options.timeout()), question -> together(load, question))
                   : load;
             })
         .doOnNext(resolved -> checkIndex(resolved, options.check()));
+  }
+
+  /** Asked once for all who want it now, and taken back when none of them is left. */
+  private Mono<ResolvedKeyset> together(Mono<ResolvedKeyset> load, Question question) {
+    // Forgotten before the answer is passed on: a retry, which may come at once, asks again.
+    Runnable forget = () -> loading.remove(question);
+    return load.doOnTerminate(forget)
+        .doOnCancel(forget)
+        .flux()
+        .replay(1)
+        .refCount()
+        .singleOrEmpty();
   }
 
   /**

@@ -123,6 +123,12 @@ final class RangeSql {
     if (upTo != null) {
       conditions.add(new Bound(keyset.order(), upTo, binds).holds(keyset.alias()));
     }
+    if (binds.isEmpty()) {
+      // As in a page query: the simple protocol loses rows, and perhaps the connection, to a
+      // cancel.
+      binds.add(true);
+      conditions.add("$1");
+    }
     String sql =
         "SELECT "
             + keyNames()

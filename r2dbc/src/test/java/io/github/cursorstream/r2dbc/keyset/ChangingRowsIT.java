@@ -136,8 +136,7 @@ class ChangingRowsIT {
     Long last = Objects.requireNonNull(read.get(rows - 1));
     assertThat(
             Reading.read(
-                repository,
-                o -> o.after(io.github.cursorstream.cursor.Cursor.of("id", last - 1))))
+                repository, o -> o.after(io.github.cursorstream.cursor.Cursor.of("id", last - 1))))
         .containsExactly(last);
   }
 }

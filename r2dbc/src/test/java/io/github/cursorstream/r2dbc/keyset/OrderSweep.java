@@ -28,7 +28,8 @@ final class OrderSweep {
    * @param first for each prefix of the order, the rank of the first row that shares it
    * @param last the rank of the last such row
    */
-  private record Ranked(long id, boolean alive, int rank, List<Integer> first, List<Integer> last) {}
+  private record Ranked(
+      long id, boolean alive, int rank, List<Integer> first, List<Integer> last) {}
 
   private final List<KeyColumn> order;
   private final List<Ranked> rows;
@@ -175,8 +176,7 @@ final class OrderSweep {
         Cursor after = (queried ? queryCursors : cursors).get(i);
         Cursor upTo = (queried ? queryCursors : cursors).get(j);
         int size = 1 + (i + j) % 5;
-        assertThat(
-                read(queried ? query : table, o -> o.pageSize(size).after(after).upTo(upTo)))
+        assertThat(read(queried ? query : table, o -> o.pageSize(size).after(after).upTo(upTo)))
             .as("after %s up to %s, page size %d", after, upTo, size)
             .isEqualTo(between(i + 1, j + 1));
       }

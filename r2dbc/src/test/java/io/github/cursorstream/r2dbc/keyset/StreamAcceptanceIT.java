@@ -155,10 +155,12 @@ class StreamAcceptanceIT {
                         .toArray(KeyColumn[]::new);
                 assertThat(read(cube(order), size))
                     .hasSize(125)
-                    .isEqualTo(
-                        cubeReference("true", "id_1@, id_2@, id_3@".replace("@", way)));
+                    .isEqualTo(cubeReference("true", "id_1@, id_2@, id_3@".replace("@", way)));
                 Keyset filtered =
-                    Keyset.table("cube").where("id_1 = :one").bind("one", 1).orderBy(order[1], order[2]);
+                    Keyset.table("cube")
+                        .where("id_1 = :one")
+                        .bind("one", 1)
+                        .orderBy(order[1], order[2]);
                 assertThat(read(cube(filtered), size))
                     .hasSize(25)
                     .isEqualTo(cubeReference("id_1 = 1", "id_2@, id_3@, id_1@".replace("@", way)));
@@ -198,9 +200,7 @@ class StreamAcceptanceIT {
                 "id_1 > 2 OR id_1 = 2 AND (id_2 < 3 OR id_2 = 3 AND id_3 > 2)",
                 "id_1, id_2 DESC, id_3"));
     var page =
-        page(
-            cube(asc("id_1"), asc("id_2"), asc("id_3")),
-            o -> o.pageSize(20).after(at(2, 5, 2)));
+        page(cube(asc("id_1"), asc("id_2"), asc("id_3")), o -> o.pageSize(20).after(at(2, 5, 2)));
     assertThat(page.items()).hasSize(20);
     assertThat(page.last()).isFalse();
     assertThat(page.cursor().values()).containsExactly("3", "4", "2");
@@ -220,8 +220,7 @@ class StreamAcceptanceIT {
         .hasMessageContaining("required as column of the order but it was \"nope\"");
     refused(cube(asc("id_1")), Cursor.of("id_1", 1), "leaves out [id_2, id_3]");
     refused(cube(asc("id_1")), at(1, 2, 3).and("id_9", 1), "there was \"id_9\"");
-    refused(
-        cube(asc("id_1")), Cursor.prefix("id_1", 1).and("id_3", 3), "\"id_2\" is missing");
+    refused(cube(asc("id_1")), Cursor.prefix("id_1", 1).and("id_3", 3), "\"id_2\" is missing");
     refused(ids(pool, Keyset.table("users")), Cursor.of("id", 1).and("email", 2), "\"email\"");
     refused(ids(pool, Keyset.table("users")), Cursor.of("id", null), "NOT NULL column \"id\"");
     refused(ids(pool, Keyset.table("users")), Cursor.of("id", "x"), "a value of type bigint");
@@ -347,7 +346,8 @@ class StreamAcceptanceIT {
     }
     Cursor other =
         Reading.sent(
-            page(ids(pool, Keyset.table("users").orderBy(desc("id"))), o -> o.pageSize(1)).cursor());
+            page(ids(pool, Keyset.table("users").orderBy(desc("id"))), o -> o.pageSize(1))
+                .cursor());
     assertThatThrownBy(() -> read(plain, o -> o.after(other)))
         .isInstanceOf(InvalidCursorException.class)
         .hasMessageContaining("a token of this order required");

@@ -115,8 +115,7 @@ class UniqueOrderIT {
                     + " AND attname = 'a'"))
         .containsExactly("true");
     CursorBasedRepository<Long> repository = by("old_nulls", KeyColumn.asc("a"));
-    List<Long> expected =
-        Reading.numbers(database, "SELECT id FROM old_nulls ORDER BY a, id");
+    List<Long> expected = Reading.numbers(database, "SELECT id FROM old_nulls ORDER BY a, id");
     for (int size = 1; size <= 13; size++) {
       assertThat(read(repository, size)).isEqualTo(expected);
     }
@@ -169,7 +168,9 @@ class UniqueOrderIT {
     CursorBasedRepository<String> texts =
         Reading.texts(
             pool,
-            Keyset.table("appended").select("sub").orderBy(KeyColumn.asc("a"), KeyColumn.desc("id")));
+            Keyset.table("appended")
+                .select("sub")
+                .orderBy(KeyColumn.asc("a"), KeyColumn.desc("id")));
     assertThat(read(texts, 3))
         .isEqualTo(
             Reading.strings(database, "SELECT sub FROM appended ORDER BY a, id DESC, sub DESC"));
@@ -265,7 +266,9 @@ class UniqueOrderIT {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {"int[]", "int4range", "record_type", "json", "point", "xid"})
+  @CsvSource(
+      delimiter = '|',
+      value = {"int[]", "int4range", "record_type", "json", "point", "xid"})
   void keysWithoutAnOrderOfTheirOwnTextAreRefusedOrFail(String type) {
     database.execute(
         "DROP TABLE IF EXISTS odd_key",
@@ -273,7 +276,6 @@ class UniqueOrderIT {
         "CREATE TYPE record_type AS (a int, b timestamptz)");
     table("odd_key", "id bigint PRIMARY KEY, k " + type);
     assertThatThrownBy(() -> read(by("odd_key", KeyColumn.asc("k")), 2))
-        .isInstanceOfAny(
-            InvalidKeysetException.class, io.r2dbc.spi.R2dbcBadGrammarException.class);
+        .isInstanceOfAny(InvalidKeysetException.class, io.r2dbc.spi.R2dbcBadGrammarException.class);
   }
 }
