@@ -1,0 +1,99 @@
+package io.github.cursorstream.examples;
+
+import io.github.cursorstream.testing.TestDatabase;
+import io.github.cursorstream.testing.TestPostgres;
+import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.postgresql.PostgresqlConnectionConfiguration;
+import io.r2dbc.postgresql.PostgresqlConnectionFactory;
+import java.util.Locale;
+
+/** What the examples have in common: a server of their own, a table of users, a last line. */
+final class Example {
+
+  /** An example, given a database that is empty and its own. */
+  interface Body {
+    Result run(TestDatabase database) throws Exception;
+  }
+
+  /**
+   * How an example went.
+   *
+   * @param name the example
+   * @param figures what it measured, as {@code name=value}
+   * @param pass whether everything it claims was so
+   */
+  record Result(String name, String figures, boolean pass) {
+    @Override
+    public String toString() {
+      return "RESULT %s %s %s".formatted(name, figures, pass ? "PASS" : "FAIL");
+    }
+  }
+
+  private Example() {}
+
+  /** Runs an example with a server that goes when it ends, however it ends, and exits. */
+  static void main(String name, Body body) {
+    Locale.setDefault(Locale.ROOT);
+    Result result;
+    try (TestPostgres server = TestPostgres.start();
+        TestDatabase database = server.createDatabase("examples")) {
+      System.out.printf("%s, version %s%n%n", server, server.setting("server_version"));
+      result = body.run(database);
+    } catch (Exception | AssertionError e) {
+      e.printStackTrace();
+      result = new Result(name, "error=" + e.getClass().getSimpleName(), false);
+    }
+    System.out.println(result);
+    System.exit(result.pass() ? 0 : 1);
+  }
+
+  /**
+   * A pool that gives up after 10 s instead of waiting for ever. With {@code forceBinary} the
+   * server sends numbers and times as they are rather than as text: rows are read twice as fast.
+   */
+  static ConnectionPool pool(TestDatabase database, int maxSize) {
+    PostgresqlConnectionConfiguration configuration =
+        database.configuration().forceBinary(true).build();
+    return database.pool(new PostgresqlConnectionFactory(configuration), maxSize);
+  }
+
+  /** Makes the table of {@link User}s, on the server. */
+  static void createUsers(TestDatabase database, int rows) {
+    Stopwatch time = Stopwatch.start();
+    database.execute(
+        """
+        CREATE TABLE users AS
+        SELECT id,
+               lower(first) || '.' || lower(last) || id || '@example.com' AS email,
+               first || ' ' || last AS name,
+               (ARRAY['PL', 'DE', 'FR', 'ES', 'IT', 'NL', 'SE'])[1 + id %% 7] AS country,
+               (id * 7919 %% 500)::int AS logins,
+               timestamptz '2020-01-01 00:00Z' + id * interval '97.000001 s' AS created_at,
+               (id * 104729 %% 1000000)::numeric(12, 2) / 100 AS balance,
+               id %% 5 <> 0 AS active
+        FROM generate_series(1, %d::bigint) id,
+             LATERAL (SELECT (ARRAY['Ada', 'Alan', 'Barbara', 'Edsger', 'Grace', 'Tony'])[1 + id %% 6] AS first,
+                             (ARRAY['Kowalska', 'Lamport', 'Liskov', 'Nowak', 'Hopper'])[1 + id %% 5] AS last) names
+        """
+            .formatted(rows),
+        "ALTER TABLE users ADD PRIMARY KEY (id)",
+        "VACUUM ANALYZE users");
+    System.out.printf("The server made a table of %,d users in %s.%n%n", rows, time);
+  }
+
+  /** Seconds since some moment. */
+  record Stopwatch(long from) {
+    static Stopwatch start() {
+      return new Stopwatch(System.nanoTime());
+    }
+
+    double seconds() {
+      return (System.nanoTime() - from) / 1e9;
+    }
+
+    @Override
+    public String toString() {
+      return "%.1f s".formatted(seconds());
+    }
+  }
+}
