@@ -6,6 +6,7 @@ import io.r2dbc.pool.ConnectionPool;
 import io.r2dbc.postgresql.PostgresqlConnectionConfiguration;
 import io.r2dbc.postgresql.PostgresqlConnectionFactory;
 import java.util.Locale;
+import java.util.concurrent.Callable;
 
 /** What the examples have in common: a server of their own, a table of users, a last line. */
 final class Example {
@@ -33,17 +34,28 @@ final class Example {
 
   /** Runs an example with a server that goes when it ends, however it ends, and exits. */
   static void main(String name, Body body) {
+    main(
+        name,
+        () -> {
+          try (TestPostgres server = TestPostgres.start();
+              TestDatabase database = server.createDatabase("examples")) {
+            System.out.printf("%s, version %s%n%n", server, server.setting("server_version"));
+            return body.run(database);
+          }
+        });
+  }
+
+  /** Runs an example that needs no database, and exits. */
+  static void main(String name, Callable<Result> body) {
     Locale.setDefault(Locale.ROOT);
     Result result;
-    try (TestPostgres server = TestPostgres.start();
-        TestDatabase database = server.createDatabase("examples")) {
-      System.out.printf("%s, version %s%n%n", server, server.setting("server_version"));
-      result = body.run(database);
-    } catch (Exception | AssertionError e) {
+    try {
+      result = body.call();
+    } catch (Throwable e) {
       e.printStackTrace();
       result = new Result(name, "error=" + e.getClass().getSimpleName(), false);
     }
-    System.out.println(result);
+    System.out.printf("%n%s%n", result);
     System.exit(result.pass() ? 0 : 1);
   }
 
@@ -69,7 +81,7 @@ final class Example {
                (ARRAY['PL', 'DE', 'FR', 'ES', 'IT', 'NL', 'SE'])[1 + id %% 7] AS country,
                (id * 7919 %% 500)::int AS logins,
                timestamptz '2020-01-01 00:00Z' + id * interval '97.000001 s' AS created_at,
-               (id * 104729 %% 1000000)::numeric(12, 2) / 100 AS balance,
+               (id * 104729 %% 1000000 / 100.0)::numeric(12, 2) AS balance,
                id %% 5 <> 0 AS active
         FROM generate_series(1, %d::bigint) id,
              LATERAL (SELECT (ARRAY['Ada', 'Alan', 'Barbara', 'Edsger', 'Grace', 'Tony'])[1 + id %% 6] AS first,
@@ -79,6 +91,11 @@ final class Example {
         "ALTER TABLE users ADD PRIMARY KEY (id)",
         "VACUUM ANALYZE users");
     System.out.printf("The server made a table of %,d users in %s.%n%n", rows, time);
+  }
+
+  /** For people to read. */
+  static String yes(boolean so) {
+    return so ? "yes" : "NO";
   }
 
   /** Seconds since some moment. */

@@ -6,7 +6,7 @@ import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 
 /**
- * A live line about work that runs: rewritten in place on a terminal, else a new line every two
+ * A live line about work that runs: rewritten in place on a terminal, else a new line every three
  * seconds.
  */
 final class Progress implements AutoCloseable {
@@ -14,7 +14,7 @@ final class Progress implements AutoCloseable {
   @SuppressWarnings("SystemConsoleNull") // Null as before with the pom's -Djdk.console=java.base.
   private static final boolean TERMINAL = System.console() != null;
 
-  private static final Duration PERIOD = Duration.ofMillis(TERMINAL ? 200 : 2000);
+  private static final Duration PERIOD = Duration.ofMillis(TERMINAL ? 200 : 3000);
   private static final String TO_LINE_START = "\r\033[K";
 
   private final Supplier<String> line;

@@ -31,6 +31,10 @@ public final class Quickstart {
   private int repeated;
   private BigDecimal balance = BigDecimal.ZERO;
 
+  // Of the last progress line.
+  private int lastDone;
+  private double lastSeconds;
+
   // What a second's pause brought to light.
   private volatile int queriesInPause = -1;
   private volatile int connectionsInPause = -1;
@@ -79,10 +83,10 @@ public final class Quickstart {
     seen.set((int) user.id());
     balance = balance.add(user.balance());
     int count = done.incrementAndGet();
-    if (count == rows / 10) {
+    if (count == rows / 20) {
       progress.say("16 consumers");
       limit.set(16);
-    } else if (count == rows * 6L / 10) {
+    } else if (count == rows * 7L / 10) {
       progress.say("0 consumers, for a second");
       limit.set(0);
       pause(progress).subscribe();
@@ -106,11 +110,15 @@ public final class Quickstart {
   }
 
   private String line() {
+    // The rate of the moment, not the mean: that is what the consumers change.
+    double rate = (done.get() - lastDone) / (time.seconds() - lastSeconds);
+    lastDone = done.get();
+    lastSeconds = time.seconds();
     return "  %3d %%  %,9d users  %,6.0f/s  %,5d pages  %d connections in use  %2d consumers  heap %d MB"
         .formatted(
             100L * done.get() / rows,
             done.get(),
-            done.get() / time.seconds(),
+            rate,
             pages.sent(),
             acquired(),
             limit.get(),
@@ -128,19 +136,17 @@ public final class Quickstart {
     boolean same = sum instanceof BigDecimal number && number.compareTo(balance) == 0;
     boolean rested = queriesInPause <= PREFETCH && connectionsInPause == 0;
     System.out.printf(
-        "Every user came exactly once: %,d of %,d. %s%n",
-        seen.cardinality(), expected, ok(complete));
-    System.out.printf("The sum of their balances is the server's: %,.2f. %s%n", balance, ok(same));
+        "Every user came exactly once: %,d of %,d: %s%n",
+        seen.cardinality(), expected, Example.yes(complete));
     System.out.printf(
-        "Without consumers nothing was fetched, and no connection was held. %s%n", ok(rested));
+        "The sum of their balances is the server's: %,.2f: %s%n", balance, Example.yes(same));
+    System.out.printf(
+        "Without consumers nothing was fetched, and no connection was held: %s%n",
+        Example.yes(rested));
     return new Result(
         "Quickstart",
         "rows=%d pages=%d paused=%d seconds=%.1f"
             .formatted(done.get(), pages.sent(), queriesInPause, time.seconds()),
         complete && same && rested);
-  }
-
-  private static String ok(boolean so) {
-    return so ? "Yes." : "NO.";
   }
 }
