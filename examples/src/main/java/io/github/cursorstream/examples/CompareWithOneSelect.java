@@ -87,7 +87,9 @@ public final class CompareWithOneSelect {
     System.out.printf("The same table is read twice in order, by the same driver and mapping:%n");
     System.out.printf("in pages of %d (%d ahead),", FETCH, settings.prefetch);
     System.out.printf(" and by one SELECT … ORDER BY id with fetchSize %d.%n%n", FETCH);
-    Total expected = createItems(database, settings.rows);
+    long checksum = Tables.createItems(database, settings.rows);
+    long count = database.count("SELECT count(*) FROM items");
+    Total expected = new Total(count, checksum, true);
     return new CompareWithOneSelect(Example.pool(database, 2), settings.prefetch)
         .compare(settings, expected);
   }
@@ -141,33 +143,5 @@ public final class CompareWithOneSelect {
 
   private static double median(List<Double> seconds) {
     return seconds.stream().sorted().skip((seconds.size() - 1) / 2).findFirst().orElseThrow();
-  }
-
-  private static Total createItems(TestDatabase database, int rows) {
-    database.execute(
-        """
-        CREATE TABLE items AS
-        SELECT id,
-               (id * 7919 %% 1000)::int AS quantity,
-               'Item number ' || id AS name,
-               repeat('note ', (id %% 8)::int) AS note,
-               timestamptz '2024-01-01 00:00Z' + id * interval '11.003 s' AS updated_at,
-               (id * 104729 %% 1000000)::numeric(12, 2) AS price,
-               id %% 3 = 0 AS sold,
-               md5(id::text)::uuid AS reference
-        FROM generate_series(1, %d::bigint) id
-        """
-            .formatted(rows),
-        "ALTER TABLE items ADD PRIMARY KEY (id)",
-        "VACUUM ANALYZE items");
-    long checksum =
-        database.count(
-            """
-            SELECT sum(quantity + length(name) + length(note) + sold::int + (price * 100)::bigint
-                       + floor(extract(epoch FROM updated_at))::bigint
-                       + ('x' || left(reference::text, 8))::bit(32)::bigint)
-            FROM items
-            """);
-    return new Total(database.count("SELECT count(*) FROM items"), checksum, true);
   }
 }

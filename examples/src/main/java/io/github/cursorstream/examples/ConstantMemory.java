@@ -1,6 +1,5 @@
 package io.github.cursorstream.examples;
 
-import com.sun.management.GarbageCollectionNotificationInfo;
 import io.github.cursorstream.examples.Example.Result;
 import io.github.cursorstream.examples.Example.Stopwatch;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
@@ -9,14 +8,9 @@ import io.github.cursorstream.testing.TestDatabase;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufAllocatorMetricProvider;
 import java.lang.management.ManagementFactory;
-import java.lang.management.MemoryType;
 import java.math.BigDecimal;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Collectors;
-import javax.management.NotificationEmitter;
-import javax.management.openmbean.CompositeData;
 
 /** Reads a table that is much larger than the heap. */
 public final class ConstantMemory {
@@ -25,10 +19,7 @@ public final class ConstantMemory {
   private static final int SAMPLE = 20_000;
 
   private final CursorBasedRepository<User> users;
-  private final Map<String, Boolean> isHeap =
-      ManagementFactory.getMemoryPoolMXBeans().stream()
-          .collect(Collectors.toMap(p -> p.getName(), p -> p.getType() == MemoryType.HEAP));
-  private final AtomicLong peakAfterGc = new AtomicLong();
+  private final HeapWatch heap = new HeapWatch();
   private final AtomicLong peakCommitted = new AtomicLong();
   private final AtomicLong peakDirect = new AtomicLong();
 
@@ -49,7 +40,7 @@ public final class ConstantMemory {
   static Result run(TestDatabase database, int rows) {
     long megabytes = Runtime.getRuntime().maxMemory() / MEGABYTE;
     System.out.printf("%,d rows are read in order, in a heap of %d MB.%n%n", rows, megabytes);
-    Example.createUsers(database, rows);
+    Tables.createUsers(database, rows);
     return new ConstantMemory(
             CursorBasedRepository.create(
                 Example.pool(database, 2), Keyset.table("users"), User.class))
@@ -57,7 +48,6 @@ public final class ConstantMemory {
   }
 
   private Result read(TestDatabase database, int rows) {
-    watchCollections();
     Stopwatch time = Stopwatch.start();
     try (Progress progress = new Progress(() -> line(rows))) {
       progress.say("Reading, one page ahead:");
@@ -75,28 +65,6 @@ public final class ConstantMemory {
     count.incrementAndGet();
   }
 
-  /** After each collection: what the heap still holds, garbage of older generations included. */
-  private void watchCollections() {
-    for (var collector : ManagementFactory.getGarbageCollectorMXBeans()) {
-      ((NotificationEmitter) collector)
-          .addNotificationListener(
-              (notification, handback) -> {
-                var gc =
-                    GarbageCollectionNotificationInfo.from(
-                        (CompositeData) notification.getUserData());
-                gc.getGcInfo().getMemoryUsageAfterGc().entrySet().stream()
-                    .filter(pool -> Boolean.TRUE.equals(isHeap.get(pool.getKey())))
-                    .map(pool -> pool.getValue().getUsed())
-                    .reduce(Long::sum)
-                    .ifPresent(used -> peakAfterGc.accumulateAndGet(used, Math::max));
-              },
-              notification ->
-                  GarbageCollectionNotificationInfo.GARBAGE_COLLECTION_NOTIFICATION.equals(
-                      notification.getType()),
-              null);
-    }
-  }
-
   private String line(int rows) {
     long committed = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getCommitted();
     peakCommitted.accumulateAndGet(committed, Math::max);
@@ -106,7 +74,7 @@ public final class ConstantMemory {
             100 * count.get() / rows,
             count.get(),
             Progress.heapMegabytes(),
-            peakAfterGc.get() / MEGABYTE,
+            heap.peakMegabytes(),
             direct() / MEGABYTE);
   }
 
@@ -121,7 +89,7 @@ public final class ConstantMemory {
     Object sum = database.query("SELECT sum(balance) FROM users").get(0).get(0);
     boolean complete = count.get() == rows && disorder == 0;
     boolean same = sum instanceof BigDecimal number && number.compareTo(balance) == 0;
-    long peak = peakAfterGc.get() / MEGABYTE;
+    long peak = heap.peakMegabytes();
     System.out.printf(
         "Read %,d of %,d users, each in its place: %s%n", count.get(), rows, Example.yes(complete));
     System.out.printf(

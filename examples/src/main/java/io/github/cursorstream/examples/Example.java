@@ -8,7 +8,7 @@ import io.r2dbc.postgresql.PostgresqlConnectionFactory;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 
-/** What the examples have in common: a server of their own, a table of users, a last line. */
+/** What the examples have in common: a server of their own, a pool, a last line. */
 final class Example {
 
   /** An example, given a database that is empty and its own. */
@@ -67,30 +67,6 @@ final class Example {
     PostgresqlConnectionConfiguration configuration =
         database.configuration().forceBinary(true).build();
     return database.pool(new PostgresqlConnectionFactory(configuration), maxSize);
-  }
-
-  /** Makes the table of {@link User}s, on the server. */
-  static void createUsers(TestDatabase database, int rows) {
-    Stopwatch time = Stopwatch.start();
-    database.execute(
-        """
-        CREATE TABLE users AS
-        SELECT id,
-               lower(first) || '.' || lower(last) || id || '@example.com' AS email,
-               first || ' ' || last AS name,
-               (ARRAY['PL', 'DE', 'FR', 'ES', 'IT', 'NL', 'SE'])[1 + id %% 7] AS country,
-               (id * 7919 %% 500)::int AS logins,
-               timestamptz '2020-01-01 00:00Z' + id * interval '97.000001 s' AS created_at,
-               (id * 104729 %% 1000000 / 100.0)::numeric(12, 2) AS balance,
-               id %% 5 <> 0 AS active
-        FROM generate_series(1, %d::bigint) id,
-             LATERAL (SELECT (ARRAY['Ada', 'Alan', 'Barbara', 'Edsger', 'Grace', 'Tony'])[1 + id %% 6] AS first,
-                             (ARRAY['Kowalska', 'Lamport', 'Liskov', 'Nowak', 'Hopper'])[1 + id %% 5] AS last) names
-        """
-            .formatted(rows),
-        "ALTER TABLE users ADD PRIMARY KEY (id)",
-        "VACUUM ANALYZE users");
-    System.out.printf("The server made a table of %,d users in %s.%n%n", rows, time);
   }
 
   /** For people to read. */

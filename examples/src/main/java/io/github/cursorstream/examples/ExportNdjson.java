@@ -43,7 +43,7 @@ public final class ExportNdjson {
 
   static Result run(TestDatabase database, int rows, boolean serve) {
     System.out.printf("A table is served over HTTP, as fast as each client reads.%n%n");
-    Example.createUsers(database, rows);
+    Tables.createUsers(database, rows);
     ExportNdjson export = new ExportNdjson(database);
     DisposableServer server = Http.serve(new UserRoutes(export.users).routes(), serve ? 8080 : 0);
     try {
@@ -71,7 +71,12 @@ public final class ExportNdjson {
         download(client, "/users.ndjson")
             .transform(brake.flatMap(Mono::just))
             .index((index, user) -> index)
-            .doOnNext(index -> brake.set(index == rows / 10 ? 0 : brake.get()))
+            .doOnNext(
+                index -> {
+                  if (index == rows / 10) {
+                    brake.set(0);
+                  }
+                })
             .count()
             .toFuture();
     Flux.interval(Duration.ofMillis(20)).filter(tick -> brake.get() == 0).blockFirst(PATIENCE);
@@ -100,9 +105,9 @@ public final class ExportNdjson {
   }
 
   private boolean paged(WebClient client, int rows) {
-    UserPage first = get(client, "/users?size=50");
-    UserPage second = get(client, "/users?size=50&after=" + first.next());
-    UserPage back = get(client, "/users?size=50&before=" + second.previous());
+    UserPage first = Http.get(client, UserPage.class, "/users?size=50");
+    UserPage second = Http.get(client, UserPage.class, "/users?size=50&after=" + first.next());
+    UserPage back = Http.get(client, UserPage.class, "/users?size=50&before=" + second.previous());
     long rest =
         download(client, "/users.ndjson?after=" + second.next())
             .count()
@@ -113,9 +118,9 @@ public final class ExportNdjson {
         "Two pages of 50 on, one back: the first again: %s. From the second's%n",
         Example.yes(there));
     System.out.printf("  token the export goes on with the %,d users that are left.%n", rest);
-    int forged = status(client, "/users?after=" + Cursor.of("id", 7).token());
-    int damaged = status(client, "/users.ndjson?after=abc");
-    int exported = status(client, "/users.ndjson?after=" + Cursor.of("id", 7).token());
+    int forged = Http.status(client, "/users?after=" + Cursor.of("id", 7).token());
+    int damaged = Http.status(client, "/users.ndjson?after=abc");
+    int exported = Http.status(client, "/users.ndjson?after=" + Cursor.of("id", 7).token());
     System.out.printf(
         "Tokens that are unsigned or damaged are answered with %d, %d and %d.%n",
         forged, exported, damaged);
@@ -124,26 +129,6 @@ public final class ExportNdjson {
 
   private static Flux<User> download(WebClient client, String uri) {
     return client.get().uri(uri).retrieve().bodyToFlux(User.class);
-  }
-
-  private static UserPage get(WebClient client, String uri) {
-    return client
-        .get()
-        .uri(uri)
-        .retrieve()
-        .bodyToMono(UserPage.class)
-        .blockOptional(PATIENCE)
-        .orElseThrow();
-  }
-
-  private static int status(WebClient client, String uri) {
-    return client
-        .get()
-        .uri(uri)
-        .exchangeToMono(
-            response -> response.releaseBody().thenReturn(response.statusCode().value()))
-        .blockOptional(PATIENCE)
-        .orElseThrow();
   }
 
   /** Waits until no page is asked for any more, and tells how many were. */

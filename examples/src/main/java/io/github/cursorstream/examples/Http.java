@@ -59,4 +59,19 @@ final class Http {
         .getResponse()
         .writeWith(Mono.just(exchange.getResponse().bufferFactory().wrap(message)));
   }
+
+  /** The body of an answer, waited for. */
+  static <T> T get(WebClient client, Class<T> type, String uri) {
+    return client.get().uri(uri).retrieve().bodyToMono(type).blockOptional().orElseThrow();
+  }
+
+  /** The status of an answer, waited for. */
+  static int status(WebClient client, String uri) {
+    return client
+        .get()
+        .uri(uri)
+        .exchangeToMono(answer -> answer.releaseBody().thenReturn(answer.statusCode().value()))
+        .blockOptional()
+        .orElseThrow();
+  }
 }

@@ -51,7 +51,7 @@ public final class ParallelRanges {
     System.out.printf(
         "A table is cut into %d ranges of its key, read %d at once,%n", RANGES, AT_ONCE);
     System.out.printf("and compared with one stream over the same table.%n%n");
-    Example.createUsers(database, rows);
+    Tables.createUsers(database, rows);
     return new ParallelRanges(
             CursorBasedRepository.create(pool(database), Keyset.table("users"), User.class))
         .compare(database);

@@ -31,8 +31,7 @@ public final class Quickstart {
   private int repeated;
   private BigDecimal balance = BigDecimal.ZERO;
 
-  // Of the last progress line.
-  private int lastDone;
+  private int lastDone; // Of the last progress line.
   private double lastSeconds;
 
   // What a second's pause brought to light.
@@ -52,7 +51,7 @@ public final class Quickstart {
     System.out.printf(
         "A table is read as a Flux, page by page, only as fast as its consumers ask.%n");
     System.out.printf("Their number changes on the way: 4, 16, none for a second, 8.%n%n");
-    Example.createUsers(database, rows);
+    Tables.createUsers(database, rows);
     return new Quickstart(database, rows).read(database);
   }
 
