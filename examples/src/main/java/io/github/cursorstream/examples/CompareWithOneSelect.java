@@ -101,8 +101,11 @@ public final class CompareWithOneSelect {
     List<Double> ours = new ArrayList<>();
     List<Double> select = new ArrayList<>();
     for (int round = 1; round <= settings.rounds; round++) {
-      Reading paged = read(pages);
-      Reading selected = read(oneSelect);
+      boolean pagesFirst = round % 2 == 1; // In turn, lest one always has the better place.
+      Reading first = read(pagesFirst ? pages : oneSelect);
+      Reading second = read(pagesFirst ? oneSelect : pages);
+      Reading paged = pagesFirst ? first : second;
+      Reading selected = pagesFirst ? second : first;
       ours.add(paged.seconds);
       select.add(selected.seconds);
       equal &= paged.total.equals(expected) && selected.total.equals(expected);
