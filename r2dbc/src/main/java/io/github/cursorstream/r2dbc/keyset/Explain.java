@@ -60,8 +60,8 @@ final class Explain {
   }
 
   /**
-   * No table is sorted, and each scan is one of an index, with a condition to start at. The parts of
-   * a page may be sorted when they are put together.
+   * No table is sorted, and each scan is one of an index, with a condition to start at. The parts
+   * of a page may be sorted when they are put together.
    */
   static boolean seeks(List<String> plan, boolean hasStart) {
     int scans = 0;

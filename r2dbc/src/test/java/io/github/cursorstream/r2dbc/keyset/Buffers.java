@@ -10,7 +10,6 @@ import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -97,5 +96,4 @@ final class Buffers {
   private <T> Mono<T> with(Function<Connection, Mono<T>> work) {
     return Mono.usingWhen(connections.create(), work, Connection::close);
   }
-
 }

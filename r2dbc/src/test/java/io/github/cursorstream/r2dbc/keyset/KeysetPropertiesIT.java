@@ -82,11 +82,14 @@ class KeysetPropertiesIT {
       int to = random.nextInt(expected.size());
       assertThat(
               Reading.read(
-                  repository,
-                  o -> o.pageSize(size).after(cursors.get(from)).upTo(cursors.get(to))))
+                  repository, o -> o.pageSize(size).after(cursors.get(from)).upTo(cursors.get(to))))
           .as("after %s up to %s", cursors.get(from), cursors.get(to))
-          .isEqualTo(expected.subList(Math.min(from, to) + (from <= to ? 1 : 0), from <= to ? to + 1 : to)
-              .stream().filter(id -> from <= to).toList());
+          .isEqualTo(
+              expected
+                  .subList(Math.min(from, to) + (from <= to ? 1 : 0), from <= to ? to + 1 : to)
+                  .stream()
+                  .filter(id -> from <= to)
+                  .toList());
       var page = Reading.page(repository, o -> o.pageSize(size).before(cursors.get(from)));
       assertThat(page.items()).isEqualTo(expected.subList(Math.max(0, from - size), from));
     }

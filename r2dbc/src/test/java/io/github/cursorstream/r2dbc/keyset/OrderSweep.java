@@ -12,6 +12,7 @@ import io.r2dbc.spi.ConnectionFactory;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -28,7 +29,11 @@ final class OrderSweep {
    * @param first for each prefix of the order, the rank of the first row that shares it
    * @param last the rank of the last such row
    */
-  private record Ranked(long id, boolean alive, int rank, List<Integer> first, List<Integer> last) {}
+  private record Ranked(
+      long id, boolean alive, int rank, List<Integer> first, List<Integer> last) {}
+
+  private static final List<KeyColumn.Nulls> NULLS =
+      List.of(KeyColumn.Nulls.DEFAULT, KeyColumn.Nulls.FIRST, KeyColumn.Nulls.LAST);
 
   private final List<KeyColumn> order;
   private final List<Ranked> rows;
@@ -175,8 +180,7 @@ final class OrderSweep {
         Cursor after = (queried ? queryCursors : cursors).get(i);
         Cursor upTo = (queried ? queryCursors : cursors).get(j);
         int size = 1 + (i + j) % 5;
-        assertThat(
-                read(queried ? query : table, o -> o.pageSize(size).after(after).upTo(upTo)))
+        assertThat(read(queried ? query : table, o -> o.pageSize(size).after(after).upTo(upTo)))
             .as("after %s up to %s, page size %d", after, upTo, size)
             .isEqualTo(between(i + 1, j + 1));
       }
@@ -277,7 +281,7 @@ final class OrderSweep {
   }
 
   /** Random orders of that many of the given columns. */
-  static List<KeyColumn> random(java.util.Random random, List<String> columns, int width) {
+  static List<KeyColumn> random(Random random, List<String> columns, int width) {
     List<String> shuffled = new ArrayList<>(columns);
     Collections.shuffle(shuffled, random);
     return IntStream.range(0, width)
@@ -285,8 +289,8 @@ final class OrderSweep {
             i ->
                 new KeyColumn(
                     shuffled.get(i),
-                    KeyColumn.Direction.values()[random.nextInt(2)],
-                    KeyColumn.Nulls.values()[random.nextInt(3)]))
+                    random.nextBoolean() ? KeyColumn.Direction.ASC : KeyColumn.Direction.DESC,
+                    NULLS.get(random.nextInt(3))))
         .toList();
   }
 }

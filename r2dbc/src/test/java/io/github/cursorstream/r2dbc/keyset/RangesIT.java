@@ -47,9 +47,7 @@ class RangesIT {
         "CREATE TABLE parted (id bigint, filler text, PRIMARY KEY (id)) PARTITION BY RANGE (id)",
         "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (50000)",
         "CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (50000) TO (1000000)",
-        "INSERT INTO parted SELECT i, repeat('y', 120) FROM generate_series(1, "
-            + ROWS
-            + ") i",
+        "INSERT INTO parted SELECT i, repeat('y', 120) FROM generate_series(1, " + ROWS + ") i",
         "ANALYZE parted");
   }
 

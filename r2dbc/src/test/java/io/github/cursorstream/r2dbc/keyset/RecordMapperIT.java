@@ -53,8 +53,7 @@ class RecordMapperIT {
   }
 
   private static <T extends Record> List<T> read(Keyset keyset, Class<T> type) {
-    return Reading.read(
-        Reading.quiet(CursorBasedRepository.create(pool, keyset, type)), 2);
+    return Reading.read(Reading.quiet(CursorBasedRepository.create(pool, keyset, type)), 2);
   }
 
   @Test
@@ -88,8 +87,7 @@ class RecordMapperIT {
     assertThatThrownBy(
             () ->
                 read(
-                    Keyset.query("SELECT 1 AS id, 'grim' AS mood").orderBy(asc("id")),
-                    Moody.class))
+                    Keyset.query("SELECT 1 AS id, 'grim' AS mood").orderBy(asc("id")), Moody.class))
         .hasMessageContaining("but the column holds grim");
   }
 
@@ -132,9 +130,7 @@ class RecordMapperIT {
   void checkFailsWhereNoIndexCoversTheOrder() {
     Keyset keyset = Keyset.table("people").orderBy(desc("born"));
     assertThatThrownBy(
-            () ->
-                Reading.read(
-                    Reading.ids(pool, keyset), o -> o.check(KeysetCheck.FAIL)))
+            () -> Reading.read(Reading.ids(pool, keyset), o -> o.check(KeysetCheck.FAIL)))
         .isInstanceOf(InvalidKeysetException.class)
         .hasMessageContaining("no index covers the order [born, id] of people")
         .hasMessageEndingWith(

@@ -33,7 +33,8 @@ class SeekIT {
   static void createTable() {
     database = TestPostgres.shared().createDatabase("seek");
     pool = database.pool(2);
-    // two: the trap of two leading values; scattered: neighbours in the order are far apart on disk.
+    // two: the trap of two leading values; scattered: neighbours in the order are far apart on
+    // disk.
     database.execute(
         "CREATE TABLE big AS SELECT i::bigint AS id, i % 2 AS two,"
             + " (i * 7919::bigint % 1000003)::int AS scattered,"
@@ -55,13 +56,13 @@ class SeekIT {
 
   static Stream<Arguments> orders() {
     return Stream.of(
-        List.of(desc("scattered")),
-        List.of(asc("two"), asc("scattered")),
-        List.of(asc("two"), desc("scattered")),
-        List.of(desc("two"), asc("scattered"), desc("id")),
-        List.of(asc("sparse")),
-        List.of(asc("sparse").nullsFirst(), desc("scattered")),
-        List.of(asc("two"), desc("sparse"), asc("scattered")))
+            List.of(desc("scattered")),
+            List.of(asc("two"), asc("scattered")),
+            List.of(asc("two"), desc("scattered")),
+            List.of(desc("two"), asc("scattered"), desc("id")),
+            List.of(asc("sparse")),
+            List.of(asc("sparse").nullsFirst(), desc("scattered")),
+            List.of(asc("two"), desc("sparse"), asc("scattered")))
         .map(Arguments::of);
   }
 
@@ -93,8 +94,7 @@ class SeekIT {
   @Test
   void aQueryOverAJoinSeeks() {
     Keyset keyset =
-        Keyset.query(
-                "SELECT b.id, p.name FROM big b JOIN parent p ON p.id = b.id % 1000 + 1")
+        Keyset.query("SELECT b.id, p.name FROM big b JOIN parent p ON p.id = b.id % 1000 + 1")
             .orderBy(asc("id"));
     KeysetPlan plan = Reading.one(Reading.ids(pool, keyset).explain(o -> o.pageSize(PAGE)));
     assertThat(plan.seeks()).as(plan.plan()).isTrue();

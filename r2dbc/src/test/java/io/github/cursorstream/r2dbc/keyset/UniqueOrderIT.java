@@ -8,7 +8,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.spi.R2dbcBadGrammarException;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -115,8 +117,7 @@ class UniqueOrderIT {
                     + " AND attname = 'a'"))
         .containsExactly("true");
     CursorBasedRepository<Long> repository = by("old_nulls", KeyColumn.asc("a"));
-    List<Long> expected =
-        Reading.numbers(database, "SELECT id FROM old_nulls ORDER BY a, id");
+    List<Long> expected = Reading.numbers(database, "SELECT id FROM old_nulls ORDER BY a, id");
     for (int size = 1; size <= 13; size++) {
       assertThat(read(repository, size)).isEqualTo(expected);
     }
@@ -169,7 +170,9 @@ class UniqueOrderIT {
     CursorBasedRepository<String> texts =
         Reading.texts(
             pool,
-            Keyset.table("appended").select("sub").orderBy(KeyColumn.asc("a"), KeyColumn.desc("id")));
+            Keyset.table("appended")
+                .select("sub")
+                .orderBy(KeyColumn.asc("a"), KeyColumn.desc("id")));
     assertThat(read(texts, 3))
         .isEqualTo(
             Reading.strings(database, "SELECT sub FROM appended ORDER BY a, id DESC, sub DESC"));
@@ -258,14 +261,15 @@ class UniqueOrderIT {
         .hasMessageContaining("on the search path required for key column \"name\"");
     ConnectionPool there =
         SweepTable.pool(
-            database,
-            builder -> builder.options(java.util.Map.of("search_path", "public, elsewhere")));
+            database, builder -> builder.options(Map.of("search_path", "public, elsewhere")));
     Keyset keyset = Keyset.table("far_type").orderBy(KeyColumn.asc("name"));
     assertThat(read(ids(there, keyset), 1)).containsExactly(1L, 2L, 3L);
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {"int[]", "int4range", "record_type", "json", "point", "xid"})
+  @CsvSource(
+      delimiter = '|',
+      value = {"int[]", "int4range", "record_type", "json", "point", "xid"})
   void keysWithoutAnOrderOfTheirOwnTextAreRefusedOrFail(String type) {
     database.execute(
         "DROP TABLE IF EXISTS odd_key",
@@ -273,7 +277,6 @@ class UniqueOrderIT {
         "CREATE TYPE record_type AS (a int, b timestamptz)");
     table("odd_key", "id bigint PRIMARY KEY, k " + type);
     assertThatThrownBy(() -> read(by("odd_key", KeyColumn.asc("k")), 2))
-        .isInstanceOfAny(
-            InvalidKeysetException.class, io.r2dbc.spi.R2dbcBadGrammarException.class);
+        .isInstanceOfAny(InvalidKeysetException.class, R2dbcBadGrammarException.class);
   }
 }
