@@ -3,6 +3,7 @@ package io.github.cursorstream.r2dbc.keyset;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
@@ -134,9 +135,7 @@ class ChangingRowsIT {
         .hasSize(rows)
         .isEqualTo(Reading.numbers(database, "SELECT id FROM t ORDER BY id"));
     Long last = Objects.requireNonNull(read.get(rows - 1));
-    assertThat(
-            Reading.read(
-                repository, o -> o.after(io.github.cursorstream.cursor.Cursor.of("id", last - 1))))
+    assertThat(Reading.read(repository, o -> o.after(Cursor.of("id", last - 1))))
         .containsExactly(last);
   }
 }

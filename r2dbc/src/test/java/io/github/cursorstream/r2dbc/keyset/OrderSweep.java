@@ -12,6 +12,7 @@ import io.r2dbc.spi.ConnectionFactory;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -30,6 +31,9 @@ final class OrderSweep {
    */
   private record Ranked(
       long id, boolean alive, int rank, List<Integer> first, List<Integer> last) {}
+
+  private static final List<KeyColumn.Nulls> NULLS =
+      List.of(KeyColumn.Nulls.DEFAULT, KeyColumn.Nulls.FIRST, KeyColumn.Nulls.LAST);
 
   private final List<KeyColumn> order;
   private final List<Ranked> rows;
@@ -277,7 +281,7 @@ final class OrderSweep {
   }
 
   /** Random orders of that many of the given columns. */
-  static List<KeyColumn> random(java.util.Random random, List<String> columns, int width) {
+  static List<KeyColumn> random(Random random, List<String> columns, int width) {
     List<String> shuffled = new ArrayList<>(columns);
     Collections.shuffle(shuffled, random);
     return IntStream.range(0, width)
@@ -285,8 +289,8 @@ final class OrderSweep {
             i ->
                 new KeyColumn(
                     shuffled.get(i),
-                    KeyColumn.Direction.values()[random.nextInt(2)],
-                    KeyColumn.Nulls.values()[random.nextInt(3)]))
+                    random.nextBoolean() ? KeyColumn.Direction.ASC : KeyColumn.Direction.DESC,
+                    NULLS.get(random.nextInt(3))))
         .toList();
   }
 }

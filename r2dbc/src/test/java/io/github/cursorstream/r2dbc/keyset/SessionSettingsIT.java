@@ -1,5 +1,7 @@
 package io.github.cursorstream.r2dbc.keyset;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
@@ -8,12 +10,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
-import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /** Cursors are independent of what the session is set to, and go from one session to another. */
 class SessionSettingsIT {
@@ -72,12 +75,12 @@ class SessionSettingsIT {
 
   @Test
   void theSessionsAreSetAsTheyShouldBe() {
-    Assertions.assertThat(
+    assertThat(
             Reading.all(
                 odd.create()
                     .flatMapMany(
                         c ->
-                            reactor.core.publisher.Flux.from(
+                            Flux.from(
                                     c.createStatement(
                                             "SELECT concat_ws('|', current_setting('DateStyle'),"
                                                 + " current_setting('TimeZone'),"
@@ -86,9 +89,7 @@ class SessionSettingsIT {
                                                 + " current_setting('IntervalStyle'))")
                                         .execute())
                                 .concatMap(r -> r.map((row, m) -> row.get(0, String.class)))
-                                .concatWith(
-                                    reactor.core.publisher.Mono.from(c.close())
-                                        .then(reactor.core.publisher.Mono.empty())))))
+                                .concatWith(Mono.from(c.close()).then(Mono.empty())))))
         .containsExactly("SQL, DMY|America/St_Johns|escape|-15|sql_standard");
   }
 

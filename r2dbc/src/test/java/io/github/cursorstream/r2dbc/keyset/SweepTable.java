@@ -45,11 +45,11 @@ final class SweepTable {
     }
   }
 
-  /** Few connections, whose many prepared statements do not pile up on the server. */
+  /** Few connections, without prepared statements: there are too many different ones. */
   static ConnectionPool pool(
       TestDatabase database, Consumer<PostgresqlConnectionConfiguration.Builder> settings) {
     PostgresqlConnectionConfiguration.Builder builder =
-        database.configuration().preparedStatementCacheQueries(100);
+        database.configuration().preparedStatementCacheQueries(0);
     settings.accept(builder);
     return database.pool(new PostgresqlConnectionFactory(builder.build()), 2);
   }

@@ -8,7 +8,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.spi.R2dbcBadGrammarException;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -259,8 +261,7 @@ class UniqueOrderIT {
         .hasMessageContaining("on the search path required for key column \"name\"");
     ConnectionPool there =
         SweepTable.pool(
-            database,
-            builder -> builder.options(java.util.Map.of("search_path", "public, elsewhere")));
+            database, builder -> builder.options(Map.of("search_path", "public, elsewhere")));
     Keyset keyset = Keyset.table("far_type").orderBy(KeyColumn.asc("name"));
     assertThat(read(ids(there, keyset), 1)).containsExactly(1L, 2L, 3L);
   }
@@ -276,6 +277,6 @@ class UniqueOrderIT {
         "CREATE TYPE record_type AS (a int, b timestamptz)");
     table("odd_key", "id bigint PRIMARY KEY, k " + type);
     assertThatThrownBy(() -> read(by("odd_key", KeyColumn.asc("k")), 2))
-        .isInstanceOfAny(InvalidKeysetException.class, io.r2dbc.spi.R2dbcBadGrammarException.class);
+        .isInstanceOfAny(InvalidKeysetException.class, R2dbcBadGrammarException.class);
   }
 }
