@@ -48,8 +48,8 @@ public final class Quickstart {
   }
 
   static Result run(TestDatabase database, int rows) {
-    System.out.printf(
-        "A table is read as a Flux, page by page, only as fast as its consumers ask.%n");
+    System.out.println(
+        "A table is read as a Flux, page by page, only as fast as its consumers ask.");
     System.out.printf("Their number changes on the way: 4, 16, none for a second, 8.%n%n");
     Tables.createUsers(database, rows);
     return new Quickstart(database, rows).read(database);
