@@ -3,6 +3,7 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.github.cursorstream.cursor.Page;
 import io.github.cursorstream.cursor.PageRequest;
 import io.github.cursorstream.cursor.PageSource;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.reactivestreams.Subscription;
@@ -23,7 +24,8 @@ import reactor.util.context.Context;
 final class ReadAhead<T> extends BaseSubscriber<Page<T>> implements PageSource<T> {
 
   private final Flux<Page<T>> pages;
-  private volatile @Nullable MonoSink<Page<T>> waiting;
+  private final AtomicReference<@Nullable MonoSink<Page<T>>> waiting = new AtomicReference<>();
+  private volatile @Nullable Signal<Page<T>> end;
   private Context context = Context.empty();
   private boolean begun;
 
@@ -43,9 +45,11 @@ final class ReadAhead<T> extends BaseSubscriber<Page<T>> implements PageSource<T
     // As signals, so that an error waits for its turn: the pages before it are delivered.
     return new ReadAhead<>(
         ranges
+            .map(read)
+            .onErrorResume(failure -> Mono.just(Flux.error(failure)))
             .flatMapSequential(
-                range ->
-                    read.apply(range)
+                pages ->
+                    pages
                         .map(Signal::next)
                         .onErrorResume(failure -> Mono.just(Signal.error(failure))),
                 atOnce,
@@ -58,13 +62,15 @@ final class ReadAhead<T> extends BaseSubscriber<Page<T>> implements PageSource<T
   public Mono<Page<T>> fetch(PageRequest request) {
     return Mono.create(
         sink -> {
-          waiting = sink;
+          waiting.set(sink);
           if (!begun) {
             begun = true;
             context = Context.of(sink.contextView());
             pages.subscribe(this);
           }
           request(1);
+          // It may have come when nobody was waiting, or just now.
+          handOverEnd();
         });
   }
 
@@ -80,30 +86,37 @@ final class ReadAhead<T> extends BaseSubscriber<Page<T>> implements PageSource<T
 
   @Override
   protected void hookOnNext(Page<T> page) {
-    MonoSink<Page<T>> sink = waiting;
+    MonoSink<Page<T>> sink = waiting.getAndSet(null);
     if (sink == null) {
       Operators.onDiscardMultiple(page.items(), context);
-      return;
+    } else {
+      sink.success(new Page<>(page.items(), page.start(), page.cursor(), false));
     }
-    waiting = null;
-    sink.success(new Page<>(page.items(), page.start(), page.cursor(), false));
   }
 
   @Override
   protected void hookOnComplete() {
-    MonoSink<Page<T>> sink = waiting;
-    if (sink != null) {
-      sink.success();
-    }
+    end = Signal.complete();
+    handOverEnd();
   }
 
   @Override
   protected void hookOnError(Throwable failure) {
-    MonoSink<Page<T>> sink = waiting;
-    if (sink != null) {
-      sink.error(failure);
+    end = Signal.error(failure);
+    handOverEnd();
+  }
+
+  private void handOverEnd() {
+    Signal<Page<T>> ended = end;
+    MonoSink<Page<T>> sink = ended == null ? null : waiting.getAndSet(null);
+    if (ended == null || sink == null) {
+      return;
+    }
+    Throwable failure = ended.getThrowable();
+    if (failure == null) {
+      sink.success();
     } else {
-      Operators.onErrorDropped(failure, context);
+      sink.error(failure);
     }
   }
 }

@@ -18,8 +18,8 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import reactor.core.scheduler.Schedulers;
 import reactor.test.StepVerifier;
-import reactor.util.context.Context;
 import reactor.util.retry.Retry;
 
 /** Several pages at once, delivered in order. */
@@ -147,6 +147,7 @@ class ReadAheadIT {
     List<Long> read =
         rows.cursorBasedPages(o -> o.pageSize(10).readAhead(1).check(KeysetCheck.OFF))
             .limitRate(1)
+            .publishOn(Schedulers.boundedElastic(), 1)
             .doOnNext(
                 page -> {
                   sizes.add(page.items().size());
@@ -174,9 +175,28 @@ class ReadAheadIT {
   @Test
   void anErrorComesAfterThePagesBeforeIt() { // S24, S25
     CursorBasedRepository<Long> rows =
-        rows(Keyset.table("t").where("10 / (id - 25) IS NOT NULL"), 4);
+        CursorBasedRepository.create(
+            clean.pool(4),
+            Keyset.table("t"),
+            row -> {
+              Long id = row.get("id", Long.class);
+              if (id == 25) {
+                throw new IllegalStateException("planned");
+              }
+              return id;
+            });
     StepVerifier.create(rows.cursorBasedStream(o -> o.pageSize(10).readAhead(4)))
         .expectNextSequence(numbers(1, 20))
+        .verifyErrorMessage("planned");
+  }
+
+  @Test
+  void pagesAreDeliveredThoughTheEndsOfLaterOnesCannotBeRead() {
+    CursorBasedRepository<Long> rows =
+        rows(Keyset.table("t").where("10 / (id - 900) IS NOT NULL"), 4);
+    // Their ends are read 32 pages at a time.
+    StepVerifier.create(rows.cursorBasedStream(o -> o.pageSize(10).readAhead(4)))
+        .expectNextSequence(numbers(1, 640))
         .verifyErrorMatches(e -> e.getMessage().contains("division by zero"));
   }
 
@@ -214,8 +234,7 @@ class ReadAheadIT {
                 .doOnDiscard(Long.class, seen::add)
                 .doOnDiscard(Page.class, page -> discard(page, seen))
                 .take(15)
-                .doOnNext(seen::add)
-                .contextWrite(Context.empty()))
+                .doOnNext(seen::add))
         .expectNextCount(15)
         .verifyComplete();
     clean.awaitQuiet();
