@@ -100,12 +100,13 @@ public final class StreamOptions implements Cloneable {
   /**
    * Start behind this position. Defaults to the beginning.
    *
-   * @param cursor exclusive; it names every column of the order, or is a {@link Cursor#prefix}
+   * @param cursor exclusive; it names every column of the order, or is a {@link Cursor#prefix}; null
+   *     for the beginning, so that a stream can be resumed and begun by the same line
    * @return options with this start
    */
-  public StreamOptions after(Cursor cursor) {
+  public StreamOptions after(@Nullable Cursor cursor) {
     StreamOptions copy = copy();
-    copy.after = Objects.requireNonNull(cursor, "cursor");
+    copy.after = cursor;
     return copy.checked();
   }
 
@@ -125,12 +126,13 @@ public final class StreamOptions implements Cloneable {
   /**
    * Stop at this position. Defaults to the end.
    *
-   * @param cursor inclusive; it names every column of the order, or is a {@link Cursor#prefix}
+   * @param cursor inclusive; it names every column of the order, or is a {@link Cursor#prefix}; null
+   *     for the end
    * @return options with this end
    */
-  public StreamOptions upTo(Cursor cursor) {
+  public StreamOptions upTo(@Nullable Cursor cursor) {
     StreamOptions copy = copy();
-    copy.upTo = Objects.requireNonNull(cursor, "cursor");
+    copy.upTo = cursor;
     return copy.checked();
   }
 
