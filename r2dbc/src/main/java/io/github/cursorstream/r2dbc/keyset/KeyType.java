@@ -3,18 +3,14 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.r2dbc.internal.Catalog;
 import io.r2dbc.spi.Row;
-import java.math.BigDecimal;
 import java.math.BigInteger;
-import java.nio.ByteBuffer;
-import java.util.HexFormat;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
  * How values of a key column become text and come back: the same text whatever TimeZone, DateStyle,
- * bytea_output, IntervalStyle or extra_float_digits say, and the very value that the database
- * compares.
+ * bytea_output or extra_float_digits say, and the very value that the database compares.
  *
  * @param form how its text is made
  * @param sql its name in a cast
@@ -34,18 +30,17 @@ record KeyType(Form form, String sql) {
     BYTES,
     /** The bits of a double, in hex; the text form would follow extra_float_digits. */
     FLOAT,
-    /** Its three parts, as ISO 8601; the text form would follow IntervalStyle. */
-    INTERVAL,
     /** A number; the text form would follow lc_monetary. */
     MONEY,
-    /** PostgreSQL's text form, for every other type. */
+    /**
+     * PostgreSQL's text form, for every other type. That of an interval follows IntervalStyle, and
+     * is read alike whatever that says.
+     */
     OTHER
   }
 
   private static final Pattern UUID_TEXT =
       Pattern.compile("\\{?[0-9a-fA-F]{4}(-?[0-9a-fA-F]{4}){7}}?");
-
-  private static final long MICROS_PER_HOUR = 3_600_000_000L;
 
   static KeyType of(String column, Catalog.Type type) {
     if (!type.scalar()) {
@@ -75,7 +70,6 @@ record KeyType(Form form, String sql) {
               case "date", "timestamp", "timestamptz" -> Form.ISO;
               case "bytea" -> Form.BYTES;
               case "float4", "float8" -> Form.FLOAT;
-              case "interval" -> Form.INTERVAL;
               case "money" -> Form.MONEY;
               default -> Form.OTHER;
             };
@@ -94,7 +88,6 @@ record KeyType(Form form, String sql) {
       case ISO -> "to_jsonb(" + column + ") #>> '{}'";
       case BYTES -> "'\\x' || encode(" + column + ", 'hex')";
       case FLOAT -> "encode(float8send(" + column + "::float8), 'hex')";
-      case INTERVAL -> "encode(interval_send(" + column + "), 'hex')";
       case MONEY -> column + "::numeric::text";
     };
   }
@@ -113,25 +106,9 @@ record KeyType(Form form, String sql) {
     if (read == null) {
       return null;
     }
-    String text = read.toString();
-    return switch (form) {
-      case FLOAT -> Double.toString(Double.longBitsToDouble(Long.parseUnsignedLong(text, 16)));
-      case INTERVAL -> intervalText(ByteBuffer.wrap(HexFormat.of().parseHex(text)));
-      default -> text;
-    };
-  }
-
-  private static String intervalText(ByteBuffer sent) {
-    long micros = sent.getLong();
-    int days = sent.getInt();
-    int months = sent.getInt();
-    if (days == months && (days == Integer.MAX_VALUE || days == Integer.MIN_VALUE)) {
-      return days > 0 ? "infinity" : "-infinity";
-    }
-    // Hours apart: PostgreSQL reads each number as a double.
-    long hours = micros / MICROS_PER_HOUR;
-    BigDecimal seconds = BigDecimal.valueOf(micros % MICROS_PER_HOUR, 6);
-    return "P" + months + "M" + days + "DT" + hours + "H" + seconds.toPlainString() + "S";
+    return form == Form.FLOAT
+        ? Double.toString(Double.longBitsToDouble(Long.parseUnsignedLong(read.toString(), 16)))
+        : read.toString();
   }
 
   /** Refuses text that the database could not read as this type, where that is easily told. */

@@ -56,7 +56,7 @@ class KeysetPropertiesIT {
             });
   }
 
-  @Property(tries = 120)
+  @Property(tries = 80)
   void anyTableReadsAsTheServerOrdersIt(@ForAll("samples") Sample sample) {
     Random random = new Random(sample.seed());
     database.execute("DROP TABLE IF EXISTS random");

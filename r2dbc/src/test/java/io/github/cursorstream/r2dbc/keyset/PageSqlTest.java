@@ -324,7 +324,7 @@ class PageSqlTest {
 
   /** The conditions of each branch, which are what seeks. */
   private static List<String> conditions(PageSql sql) {
-    return Arrays.stream(sql.text().split("\n\\) AS p\n")[0].split("_part_\\d AS \\("))
+    return Arrays.stream(sql.text().split("\n\\) AS p\n", -1)[0].split("_part_\\d AS \\(", -1))
         .filter(branch -> branch.contains("WHERE "))
         .map(branch -> branch.substring(branch.indexOf("WHERE ") + 6))
         .map(branch -> branch.substring(0, branch.indexOf("\nORDER")))

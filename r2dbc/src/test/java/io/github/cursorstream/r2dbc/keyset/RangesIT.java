@@ -4,6 +4,7 @@ import static io.github.cursorstream.r2dbc.keyset.KeyColumn.asc;
 import static io.github.cursorstream.r2dbc.keyset.KeyColumn.desc;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
@@ -137,6 +138,21 @@ class RangesIT {
           .doesNotHaveDuplicates()
           .isEqualTo(Reading.read(repository, 1000))
           .hasSize((int) database.count("SELECT count(*) FROM growing"));
+    }
+  }
+
+  @Test
+  void rowsBehindAStartCountAlsoWhereTheyAreNull() {
+    database.execute(
+        "CREATE TABLE half_null (id bigint PRIMARY KEY, k int)",
+        "INSERT INTO half_null SELECT i, CASE WHEN i <= 500 THEN i END"
+            + " FROM generate_series(1, 1000) i");
+    CursorBasedRepository<Long> repository =
+        Reading.ids(pool, Keyset.table("half_null").orderBy(asc("k")));
+    Cursor after = Cursor.of("k", 200).and("id", 200);
+    Cursor upTo = Cursor.of("k", null).and("id", 900);
+    for (KeyRange range : Reading.all(repository.ranges(4, o -> o.after(after).upTo(upTo)))) {
+      assertThat(Reading.read(repository, o -> o.within(range))).hasSize(175);
     }
   }
 
