@@ -81,6 +81,11 @@ record KeyType(Form form, String sql) {
     return form == Form.INTEGER || form == Form.UUID || form == Form.TEXT;
   }
 
+  /** What a token has to agree in. A key that was widened from int to bigint keeps its tokens. */
+  String family() {
+    return form == Form.INTEGER ? "integer" : sql;
+  }
+
   /** SQL that renders a column for {@link #text}. */
   String rendered(String column) {
     return switch (form) {

@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  *   SELECT … WHERE "t"."a" = $1 AND "t"."b" &lt; $2 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000
  * ), cursorstream_part_2 AS (SELECT * FROM (
  *   SELECT … WHERE "t"."a" &gt; $1 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000
- * ) AS s LIMIT 1000 - (SELECT count(*) FROM cursorstream_part_1))
+ * ) AS s ORDER BY s."a", s."b" DESC LIMIT 1000 - (SELECT count(*) FROM cursorstream_part_1))
  * SELECT p."a", p."b" FROM (TABLE cursorstream_part_1 UNION ALL TABLE cursorstream_part_2) AS p
  * ORDER BY p."a", p."b" DESC LIMIT 1000
  * </pre>
@@ -133,7 +133,8 @@ final class PageSql {
       return "";
     }
     List<String> parts = new ArrayList<>();
-    StringBuilder left = new StringBuilder("\n) AS s LIMIT " + limit);
+    StringBuilder left =
+        new StringBuilder("\n) AS s\nORDER BY " + orderBy("s") + "\nLIMIT " + limit);
     for (int i = 1; i <= branches.size(); i++) {
       String branch = select(inner(), branches.get(i - 1));
       parts.add(

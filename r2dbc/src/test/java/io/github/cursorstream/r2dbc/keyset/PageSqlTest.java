@@ -146,7 +146,9 @@ class PageSqlTest {
             WHERE "t"."a" > $1::bigint
             ORDER BY "t"."a", "t"."b" DESC
             LIMIT 10
-            ) AS s LIMIT 10 - (SELECT count(*) FROM cursorstream_part_1)
+            ) AS s
+            ORDER BY s."a", s."b" DESC
+            LIMIT 10 - (SELECT count(*) FROM cursorstream_part_1)
             )
             SELECT p."a", p."b"
             FROM (
@@ -179,7 +181,9 @@ class PageSqlTest {
               AND "t"."a" <= $4::bigint
             ORDER BY "t"."a", "t"."b" DESC
             LIMIT 10
-            ) AS s LIMIT 10 - (SELECT count(*) FROM cursorstream_part_1)
+            ) AS s
+            ORDER BY s."a", s."b" DESC
+            LIMIT 10 - (SELECT count(*) FROM cursorstream_part_1)
             )
             SELECT p."a", p."b"
             FROM (
