@@ -307,7 +307,7 @@ final class FluxFlatMapAdjustable<T, R> extends FluxOperator<T, R> {
       while (steps < STEPS && !isOver() && deliverHead()) {
         steps++;
       }
-      if (!inOrder && head != null) { // one with many values lets the others have their turn
+      if (!inOrder && steps != 0 && head instanceof Inner<?>) { // now it is another's turn
         queue.offer(head);
         head = null;
       }

@@ -15,9 +15,11 @@ import java.time.temporal.ChronoField;
 import java.time.temporal.TemporalAccessor;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -33,6 +35,13 @@ import org.jspecify.annotations.Nullable;
  * rounded on the way. Immutable.
  */
 public final class Cursor {
+
+  // A token counts them in one byte.
+  private static final int MOST_COLUMNS = 255;
+  // A little more than PostgreSQL's numeric has behind the point.
+  private static final int MOST_SCALE = 20_000;
+  private static final Instant YEAR_1 = Instant.parse("0001-01-01T00:00:00Z");
+  private static final Instant YEAR_10000 = Instant.parse("+10000-01-01T00:00:00Z");
 
   private final List<String> columns;
   private final List<@Nullable String> values;
@@ -63,7 +72,8 @@ public final class Cursor {
    *     {@code byte[]}, {@link ByteBuffer}, or null for NULL; for any other type pass the text that
    *     the database reads as that type
    * @return a cursor of one column
-   * @throws InvalidCursorException if the value has no text form or holds a NUL character
+   * @throws InvalidCursorException if the value has no text form, or its text holds a NUL character
+   *     or half of a surrogate pair
    */
   public static Cursor of(String column, @Nullable Object value) {
     return new Cursor(List.of(), List.of(), false, null, null).and(column, value);
@@ -89,8 +99,15 @@ public final class Cursor {
    * @param columns the columns of the order
    * @param values as many values, null for NULL
    * @return a cursor of these columns
+   * @throws InvalidCursorException if there is no column, or they are more than 255, or not as many
+   *     as values, or one occurs twice
    */
   public static Cursor ofText(List<String> columns, List<@Nullable String> values) {
+    return checked(columns, values, false);
+  }
+
+  /** A cursor made by hand, every part of which a token and a database can hold. */
+  static Cursor checked(List<String> columns, List<@Nullable String> values, boolean prefix) {
     if (columns.isEmpty() || columns.size() != values.size()) {
       throw new InvalidCursorException(
           "as many values as columns, at least one, required but they were "
@@ -99,16 +116,45 @@ public final class Cursor {
               + values.size()
               + " values");
     }
-    return new Cursor(
-        List.copyOf(columns),
-        Collections.unmodifiableList(new ArrayList<>(values)),
-        false,
-        null,
-        null);
+    if (columns.size() > MOST_COLUMNS) {
+      throw new InvalidCursorException(
+          "at most " + MOST_COLUMNS + " columns required but they were " + columns.size());
+    }
+    Cursor cursor =
+        new Cursor(
+            List.copyOf(columns),
+            Collections.unmodifiableList(new ArrayList<>(values)),
+            prefix,
+            null,
+            null);
+    Set<String> names = new HashSet<>();
+    for (int i = 0; i < columns.size(); i++) {
+      String column = columns.get(i);
+      if (!names.add(column)) {
+        throw new InvalidCursorException(
+            "each column once required but \"" + column + "\" occurs twice in " + cursor);
+      }
+      requireText(column, "as a column's name");
+      String value = values.get(i);
+      if (value != null) {
+        requireText(value, "for column \"" + column + "\"");
+      }
+    }
+    return cursor;
+  }
+
+  private static void requireText(String text, String where) {
+    if (text.codePoints().anyMatch(c -> c == 0 || Character.getType(c) == Character.SURROGATE)) {
+      throw new InvalidCursorException(
+          "text without NUL characters and without halves of surrogate pairs required "
+              + where
+              + " but it has one; no database holds such text");
+    }
   }
 
   /**
-   * Adds the next column. The result is a cursor made by hand, whatever this one was.
+   * Adds the next column, up to 255. The result is a cursor made by hand, whatever this one was: it
+   * passes {@link CursorCodec#accept} even if this one came from a token that would not.
    *
    * @param column the column's name; each may occur once
    * @param value its value, as in {@link #of}
@@ -116,16 +162,11 @@ public final class Cursor {
    */
   public Cursor and(String column, @Nullable Object value) {
     Objects.requireNonNull(column, "column");
-    if (columns.contains(column)) {
-      throw new InvalidCursorException(
-          "each column once required but \"" + column + "\" occurs twice in " + this);
-    }
     List<String> moreColumns = new ArrayList<>(columns);
     List<@Nullable String> moreValues = new ArrayList<>(values);
     moreColumns.add(column);
     moreValues.add(value == null ? null : text(column, value));
-    return new Cursor(
-        List.copyOf(moreColumns), Collections.unmodifiableList(moreValues), prefix, null, null);
+    return checked(moreColumns, moreValues, prefix);
   }
 
   /**
@@ -218,10 +259,6 @@ public final class Cursor {
               + value.getClass()
               + "; pass the text that the database reads as the column's type");
     }
-    if (text.indexOf('\0') >= 0) {
-      throw new InvalidCursorException(
-          "text without NUL characters required for column \"" + column + "\"");
-    }
     return text;
   }
 
@@ -240,7 +277,7 @@ public final class Cursor {
       return value.toString();
     }
     if (value instanceof BigDecimal number) {
-      return number.toPlainString();
+      return plainText(number);
     }
     if (value instanceof Enum<?> constant) {
       return constant.name();
@@ -256,27 +293,47 @@ public final class Cursor {
     return value instanceof TemporalAccessor time ? timeText(time) : null;
   }
 
+  private static String plainText(BigDecimal number) {
+    if (Math.abs((long) number.scale()) > MOST_SCALE) {
+      throw new InvalidCursorException(
+          "a number with a scale from -"
+              + MOST_SCALE
+              + " to "
+              + MOST_SCALE
+              + " required but it was "
+              + number.scale()
+              + "; written plainly it would not fit into memory");
+    }
+    return number.toPlainString();
+  }
+
   private static @Nullable String timeText(TemporalAccessor time) {
     if (time instanceof LocalTime || time instanceof OffsetTime) {
       return time.toString();
     }
-    TemporalAccessor dated =
-        time instanceof Instant instant
-            ? instant.atOffset(ZoneOffset.UTC)
-            : time instanceof ZonedDateTime zoned ? zoned.toOffsetDateTime() : time;
+    if (time instanceof Instant instant) {
+      // Before it becomes a date: Instant reaches a year further than dates do.
+      requireYear(!instant.isBefore(YEAR_1) && instant.isBefore(YEAR_10000), instant);
+      return instant.atOffset(ZoneOffset.UTC).toString();
+    }
+    TemporalAccessor dated = time instanceof ZonedDateTime zoned ? zoned.toOffsetDateTime() : time;
     if (!(dated instanceof LocalDate
         || dated instanceof LocalDateTime
         || dated instanceof OffsetDateTime)) {
       return null;
     }
     int year = dated.get(ChronoField.YEAR);
-    if (year < 1 || year > 9999) {
+    requireYear(year >= 1 && year <= 9999, dated);
+    return dated.toString();
+  }
+
+  private static void requireYear(boolean inRange, TemporalAccessor time) {
+    if (!inRange) {
       throw new InvalidCursorException(
           "a year from 1 to 9999 required but it was "
-              + year
+              + time
               + "; pass the text that the database reads as that time");
     }
-    return dated.toString();
   }
 
   /** Equal columns, values and kind; where a cursor came from does not matter. */

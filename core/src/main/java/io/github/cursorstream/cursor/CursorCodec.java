@@ -39,6 +39,7 @@ public final class CursorCodec {
    * @return a codec that does not sign
    */
   public static CursorCodec forOrder(String order) {
+    Objects.requireNonNull(order, "order");
     try {
       byte[] hash =
           MessageDigest.getInstance("SHA-256").digest(order.getBytes(StandardCharsets.UTF_8));
@@ -94,13 +95,17 @@ public final class CursorCodec {
     boolean anyOrder = Arrays.equals(token.order, ANY_ORDER.order);
     if (!anyOrder && !Arrays.equals(token.order, order)) {
       throw new InvalidCursorException(
-          "a token of this order required but it was issued for another one: " + cursor);
+          "a token of this order required but it was issued for another one: "
+              + cursor
+              + "; read on with what issued it, or begin without it");
     }
     if (key != null
         && (token.signature == null
             || !MessageDigest.isEqual(token.signature, sign(key, token.signedPart)))) {
       throw new InvalidCursorException(
-          "a token signed with the token key required but its signature does not fit: " + cursor);
+          "a token signed with the token key required but its signature does not fit: "
+              + cursor
+              + "; begin without it");
     }
     return cursor;
   }

@@ -19,7 +19,9 @@ import reactor.util.retry.Retry;
  * <p>Each subscription to {@link #items()} or {@link #pages()} walks anew. A page is fetched when
  * the subscriber has asked for an item that no fetched page holds: demand limits fetching. With
  * {@link #prefetch} a number of pages is fetched ahead of that. Page n is delivered in full even if
- * fetching page n + 1 fails. Immutable.
+ * fetching page n + 1 fails. Items come on the thread that brought a page or on the one that asked
+ * for them; after a cancel, those that were fetched and not delivered go to {@code doOnDiscard}.
+ * Immutable.
  *
  * @param <T> the type of the items
  */
@@ -64,9 +66,9 @@ public final class CursorStream<T> {
   }
 
   /**
-   * How many pages are fetched ahead of demand, one after the other. They start with the first
-   * request, never before. Defaults to 0: a page is fetched when it is asked for. Held in memory
-   * are at most {@code pages + 1} pages.
+   * How many pages are fetched ahead of those that demand has reached, one after the other. They
+   * start with the first request, never before. Defaults to 0: a page is fetched when an item of it
+   * is asked for. Held in memory are at most {@code pages + 1} pages.
    *
    * @param pages 0 or more
    * @return a stream with this look-ahead
@@ -137,7 +139,7 @@ public final class CursorStream<T> {
   /**
    * The first page only, empty or not.
    *
-   * @return a cold Mono; one subscription fetches one page
+   * @return a cold Mono; one subscription fetches one page. Empty only if the source gives no page
    */
   public Mono<Page<T>> page() {
     return fetch(options.after);
@@ -145,7 +147,12 @@ public final class CursorStream<T> {
 
   private Mono<Page<T>> fetch(@Nullable Cursor after) {
     Mono<Page<T>> page =
-        Mono.defer(() -> Mono.from(source.fetch(new PageRequest(after, options.pageSize))));
+        Mono.defer(
+            () ->
+                Mono.from(
+                    Objects.requireNonNull(
+                        source.fetch(new PageRequest(after, options.pageSize)),
+                        "PageSource.fetch returned null")));
     return options.retry == null ? page : page.retryWhen(options.retry);
   }
 

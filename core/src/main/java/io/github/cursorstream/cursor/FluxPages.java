@@ -2,17 +2,17 @@ package io.github.cursorstream.cursor;
 
 import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLongFieldUpdater;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import org.reactivestreams.Publisher;
 import org.reactivestreams.Subscription;
 import reactor.core.CoreSubscriber;
-import reactor.core.Exceptions;
 import reactor.core.Scannable;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 import reactor.core.publisher.Operators;
 import reactor.util.context.Context;
 
@@ -28,17 +28,17 @@ import reactor.util.context.Context;
  */
 final class FluxPages<T, R> extends Flux<R> implements Scannable {
 
-  private final Function<@Nullable Cursor, Publisher<Page<T>>> source;
+  private final Function<@Nullable Cursor, Mono<Page<T>>> source;
   private final @Nullable Cursor after;
   private final int prefetch;
   private final Function<Page<T>, List<R>> content;
 
   FluxPages(
-      Function<@Nullable Cursor, ? extends Publisher<Page<T>>> source,
+      Function<@Nullable Cursor, Mono<Page<T>>> source,
       @Nullable Cursor after,
       int prefetch,
       Function<Page<T>, List<R>> content) {
-    this.source = source::apply;
+    this.source = source;
     this.after = after;
     this.prefetch = prefetch;
     this.content = content;
@@ -60,7 +60,7 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
     if (key == Attr.PREFETCH) {
       return prefetch;
     }
-    return key == Attr.RUN_STYLE ? Attr.RunStyle.SYNC : null;
+    return key == Attr.RUN_STYLE ? Attr.RunStyle.ASYNC : null;
   }
 
   /** One subscription. All fields that are not volatile belong to whoever is in {@link #drain}. */
@@ -72,7 +72,8 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
 
     private final CoreSubscriber<? super R> actual;
     private final FluxPages<T, R> parent;
-    private final Queue<Page<T>> ahead = new ArrayDeque<>();
+    // Fetched and not yet reached by demand; without the empty ones.
+    private final Queue<List<R>> ahead = new ArrayDeque<>();
     private final AtomicInteger wip = new AtomicInteger();
 
     private volatile long requested;
@@ -136,19 +137,17 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
         return false;
       }
       takeIn();
-      if (next == current.size() && !ahead.isEmpty()) {
-        current = parent.content.apply(ahead.remove());
+      if (pageIsDue()) {
+        current = ahead.remove();
         next = 0;
       }
       // Before emitting, so that the look-ahead runs while the consumer works.
       if (fetchIsDue()) {
         fetch();
       }
-      boolean emittedAll = emit();
-      if (emittedAll && ahead.isEmpty() && (exhausted || error != null) && !cancelled) {
+      emit();
+      if (current.isEmpty() && ahead.isEmpty() && (exhausted || error != null) && !cancelled) {
         done = true;
-        current = List.of();
-        next = 0;
         if (error != null) {
           actual.onError(error);
         } else {
@@ -156,7 +155,21 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
         }
         return false;
       }
-      return emittedAll && (!ahead.isEmpty() || fetchIsDue());
+      return pageIsDue() || fetchIsDue();
+    }
+
+    /** Whether demand has reached a page that is fetched. */
+    private boolean pageIsDue() {
+      return requested != 0 && current.isEmpty() && !ahead.isEmpty();
+    }
+
+    /** Whether demand has reached a page that is not fetched, or the look-ahead has room. */
+    private boolean fetchIsDue() {
+      if (fetch != null || exhausted || error != null) {
+        return false;
+      }
+      boolean asked = requested != 0 && current.isEmpty() && ahead.isEmpty();
+      return asked || (begun && ahead.size() < parent.prefetch);
     }
 
     private void takeIn() {
@@ -169,75 +182,61 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
       Page<T> page = arrived.page;
       if (page == null) {
         exhausted = true;
-      } else if (!page.last() && page.cursor() != null && page.cursor().equals(position)) {
+        return;
+      }
+      List<R> items = parent.content.apply(page);
+      if (!page.last() && Objects.equals(page.cursor(), position)) {
         error =
             new IllegalStateException(
                 "a cursor that advances required but the page after "
                     + position
                     + " ended there again; the source would be read for ever");
-        Operators.onDiscardMultiple(page.items(), actual.currentContext());
-      } else {
-        position = page.cursor();
-        exhausted = page.last();
-        ahead.add(page);
+        Operators.onDiscardMultiple(items, actual.currentContext());
+        return;
       }
-    }
-
-    private boolean fetchIsDue() {
-      if (fetch != null || exhausted || error != null) {
-        return false;
+      position = page.cursor();
+      exhausted = page.last();
+      if (!items.isEmpty()) {
+        ahead.add(items);
       }
-      boolean asked = requested != 0 && next == current.size() && ahead.isEmpty();
-      return asked || (begun && ahead.size() < parent.prefetch);
     }
 
     private void fetch() {
       begun = true;
       Fetch<T> started = new Fetch<>(this);
-      fetch = started;
-      Publisher<Page<T>> page;
-      try {
-        page = parent.source.apply(position);
-      } catch (Throwable e) {
-        Exceptions.throwIfFatal(e);
-        started.onError(e);
-        return;
-      }
-      page.subscribe(started);
-      // cancel() may have looked at the field before it was set.
-      if (cancelled) {
-        started.cancel();
-      }
+      fetch = started; // Before it can arrive, and before cancel() may look for it.
+      parent.source.apply(position).subscribe(started);
     }
 
-    /** Emits of the current page what is asked for; returns whether none of it is left. */
-    private boolean emit() {
+    /** Emits of the current page what is asked for, and lets go of it once none of it is left. */
+    private void emit() {
       long asked = requested;
       long emitted = 0;
       List<R> items = current;
       int size = items.size();
       while (next < size && emitted != asked) {
         if (cancelled) {
-          return false;
+          return;
         }
         actual.onNext(items.get(next++));
         emitted++;
       }
-      if (emitted != 0 && asked != Long.MAX_VALUE) {
-        REQUESTED.addAndGet(this, -emitted);
+      if (next == size) {
+        current = List.of();
+        next = 0;
       }
-      return next == size;
+      if (emitted != 0) {
+        Operators.produced(REQUESTED, this, emitted);
+      }
     }
 
     private void discardAll() {
       Context context = actual.currentContext();
-      if (next < current.size()) {
-        Operators.onDiscardMultiple(current.subList(next, current.size()), context);
-      }
+      Operators.onDiscardMultiple(current.subList(next, current.size()), context);
       current = List.of();
       next = 0;
-      for (Page<T> page = ahead.poll(); page != null; page = ahead.poll()) {
-        Operators.onDiscardMultiple(parent.content.apply(page), context);
+      for (List<R> page = ahead.poll(); page != null; page = ahead.poll()) {
+        Operators.onDiscardMultiple(page, context);
       }
       Fetch<T> late = fetch;
       if (late != null && late.terminated) {
@@ -274,7 +273,7 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
       if (key == Attr.PREFETCH) {
         return parent.prefetch;
       }
-      return key == Attr.RUN_STYLE ? Attr.RunStyle.SYNC : null;
+      return key == Attr.RUN_STYLE ? Attr.RunStyle.ASYNC : null;
     }
   }
 
@@ -296,7 +295,9 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
     public void onSubscribe(Subscription s) {
       if (Operators.validate(subscription, s)) {
         subscription = s;
-        // A subscription that comes after the cancel has not been seen by it.
+        // This side writes the subscription and reads the cancel, cancel() the other way round: one
+        // of
+        // the two sees both.
         if (walk.cancelled) {
           s.cancel();
         } else {

@@ -1,7 +1,6 @@
 package io.github.cursorstream.cursor;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -9,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Some items in order, with the position of the first and of the last of them.
  *
- * @param items the items; not copied, so do not change the list after handing it over
+ * @param items the items, none of them null; copied
  * @param start the position of the first item, to go back from; null if the source does not tell
  * @param cursor the position of the last item: the next page starts after it; null only on an empty
  *     last page
@@ -20,9 +19,16 @@ import org.jspecify.annotations.Nullable;
 public record Page<T>(
     List<T> items, @Nullable Cursor start, @Nullable Cursor cursor, boolean last) {
 
-  /** Refuses a page that leads nowhere: one that is not the last needs a cursor. */
+  /**
+   * Refuses null items, and a page that leads nowhere: one that is not the last needs a cursor.
+   *
+   * @param items copied
+   * @param start may be null
+   * @param cursor null only on an empty last page
+   * @param last whether the stream ends here
+   */
   public Page {
-    items = Collections.unmodifiableList(items);
+    items = List.copyOf(items);
     if (cursor == null && !last) {
       throw new IllegalArgumentException(
           "a cursor required on a page that is not the last but it was null");

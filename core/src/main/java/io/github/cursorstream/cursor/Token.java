@@ -70,7 +70,7 @@ final class Token {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes.toByteArray());
+    return encode(bytes.toByteArray());
   }
 
   static Cursor parse(String text) {
@@ -80,6 +80,10 @@ final class Token {
       bytes = Base64.getUrlDecoder().decode(text);
     } catch (IllegalArgumentException e) {
       throw damaged("it is not base64url");
+    }
+    // The decoder ignores padding and the bits that the last character has too many.
+    if (!encode(bytes).equals(text)) {
+      throw damaged("it was written in another way");
     }
     int end = bytes.length - Integer.BYTES;
     if (end < 0 || ByteBuffer.wrap(bytes).getInt(end) != checksum(bytes, end)) {
@@ -100,7 +104,7 @@ final class Token {
       List<@Nullable String> values = new ArrayList<>();
       for (int i = 0; i < count; i++) {
         String column = readText(in);
-        if (column == null || columns.contains(column)) {
+        if (column == null) {
           throw damaged("its columns are not named");
         }
         columns.add(column);
@@ -108,20 +112,12 @@ final class Token {
       }
       byte[] signedPart = Arrays.copyOf(bytes, end - in.available());
       byte[] signature = (flags & SIGNED) != 0 ? in.readNBytes(SIGNATURE_BYTES) : null;
-      if (count == 0 || in.available() > 0 || flags > (PREFIX | SIGNED)) {
+      boolean cut = signature != null && signature.length < SIGNATURE_BYTES;
+      if (cut || in.available() > 0 || flags > (PREFIX | SIGNED)) {
         throw damaged("its parts do not fit");
       }
-      Cursor cursor = null;
-      for (int i = 0; i < count; i++) {
-        String column = columns.get(i);
-        cursor =
-            cursor != null
-                ? cursor.and(column, values.get(i))
-                : (flags & PREFIX) != 0
-                    ? Cursor.prefix(column, values.get(i))
-                    : Cursor.of(column, values.get(i));
-      }
-      return Objects.requireNonNull(cursor).readFrom(new Token(text, order, signedPart, signature));
+      return Cursor.checked(columns, values, (flags & PREFIX) != 0)
+          .readFrom(new Token(text, order, signedPart, signature));
     } catch (IOException e) {
       throw damaged("its parts do not fit");
     }
@@ -155,6 +151,10 @@ final class Token {
     }
   }
 
+  private static String encode(byte[] bytes) {
+    return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
+  }
+
   private static int checksum(byte[] bytes, int length) {
     CRC32 crc = new CRC32();
     crc.update(bytes, 0, length);
@@ -163,6 +163,8 @@ final class Token {
 
   private static InvalidCursorException damaged(String how) {
     return new InvalidCursorException(
-        "an unchanged token from Cursor.token() required but this one is damaged: " + how);
+        "an unchanged token from Cursor.token() required but this one is damaged: "
+            + how
+            + "; begin without it");
   }
 }

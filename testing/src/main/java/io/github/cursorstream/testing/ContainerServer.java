@@ -73,16 +73,16 @@ final class ContainerServer implements Server {
   public synchronized void start() {
     if (!running) {
       container.getDockerClient().startContainerCmd(container.getContainerId()).exec();
-      awaitReady();
       running = true;
+      awaitReady();
     }
   }
 
   private void awaitReady() {
     BlockingSql sql = new BlockingSql(login);
     Mono.fromRunnable(() -> sql.query("SELECT 1"))
+        .subscribeOn(Schedulers.boundedElastic()) // Retries come on a thread that must not block.
         .retryWhen(Retry.fixedDelay(600, Duration.ofMillis(100)))
-        .subscribeOn(Schedulers.boundedElastic())
         .block();
   }
 

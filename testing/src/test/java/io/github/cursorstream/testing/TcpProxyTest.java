@@ -1,6 +1,5 @@
 package io.github.cursorstream.testing;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -25,6 +24,8 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
 class TcpProxyTest {
+
+  private static final byte[] PING = {'p', 'i', 'n', 'g'};
 
   private ServerSocket listener;
   private TcpProxy proxy;
@@ -73,7 +74,6 @@ class TcpProxyTest {
     assertThat(server.getInputStream().read()).isEqualTo(-1);
 
     assertPasses(server, client);
-    assertThat(proxy.open()).isEqualTo(1);
   }
 
   @Test
@@ -117,7 +117,6 @@ class TcpProxyTest {
     client.getOutputStream().write(8);
     assertSilent(client);
     assertSilent(server);
-    assertThat(proxy.open()).isEqualTo(1);
 
     proxy.resume();
 
@@ -261,9 +260,8 @@ class TcpProxyTest {
   }
 
   private static void assertPasses(Socket from, Socket to) throws IOException {
-    byte[] ping = "ping".getBytes(US_ASCII);
-    from.getOutputStream().write(ping);
-    assertThat(to.getInputStream().readNBytes(4)).isEqualTo(ping);
+    from.getOutputStream().write(PING);
+    assertThat(to.getInputStream().readNBytes(4)).isEqualTo(PING);
   }
 
   // A silence cannot be proved, only waited for.

@@ -24,8 +24,11 @@ public final class Catalog {
    * @param builtIn whether it lives in pg_catalog
    * @param sql how to write it in a cast: qualified, quoted, without a length
    * @param scalar whether it is no array, range, composite or pseudo-type
+   * @param comparable whether {@code <} means its own operator: an extension's is found by the
+   *     search path only, and without it that of a type it can be cast to is taken
    */
-  public record Type(String name, boolean builtIn, String sql, boolean scalar) {}
+  public record Type(
+      String name, boolean builtIn, String sql, boolean scalar, boolean comparable) {}
 
   /**
    * A column.
@@ -84,7 +87,9 @@ public final class Catalog {
       "t.typname::text, (n.nspname = 'pg_catalog')::text,"
           + " CASE n.nspname WHEN 'pg_catalog' THEN format_type(t.oid, -1)"
           + " ELSE quote_ident(n.nspname) || '.' || quote_ident(t.typname) END,"
-          + " (t.typtype IN ('b', 'e') AND t.typcategory <> 'A')::text";
+          + " (t.typtype IN ('b', 'e') AND t.typcategory <> 'A')::text,"
+          + " (n.nspname = 'pg_catalog' OR t.typtype <> 'b' OR to_regoperator('<('"
+          + " || format('%1$I.%2$I,%1$I.%2$I', n.nspname, t.typname) || ')') IS NOT NULL)::text";
 
   /** Takes the domains off a type; what is selected from it sees t and n. */
   private static String baseType(String oid) {
@@ -107,11 +112,12 @@ public final class Catalog {
   private static final String TABLE =
       """
       WITH rel AS (
-        SELECT c.oid, c.relname, c.relkind, c.relhassubclass, s.nspname
+        SELECT c.oid, c.relname, c.relkind, s.nspname
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
         WHERE c.oid = to_regclass($1))
       SELECT 'table' AS kind, 0 AS position, relname::text AS name,
-        ARRAY[nspname::text, relkind::text, (relhassubclass AND relkind <> 'p')::text] AS facts,
+        ARRAY[nspname::text, relkind::text, (relkind <> 'p' AND EXISTS (
+          SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = rel.oid))::text] AS facts,
         NULL::text[] AS names, NULL::text[] AS options
       FROM rel
       UNION ALL
@@ -241,7 +247,7 @@ public final class Catalog {
     }
 
     Column column() {
-      return new Column(name, flag(0), new Type(facts[1], flag(2), facts[3], flag(4)));
+      return new Column(name, flag(0), new Type(facts[1], flag(2), facts[3], flag(4), flag(5)));
     }
 
     Index index() {

@@ -1,6 +1,8 @@
 package io.github.cursorstream.r2dbc.internal;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -76,23 +78,22 @@ public final class SqlFragment {
     if (sql.indexOf('\0') >= 0) {
       throw refuse("text without NUL characters");
     }
-    int depth = 0;
+    Deque<Character> closers = new ArrayDeque<>();
     int from = 0;
     boolean endsInComment = false;
     for (int i = 0; i < sql.length(); ) {
       char c = sql.charAt(i);
       int start = i;
       if (c == '-' && at(i + 1) == '-') {
-        int end = sql.indexOf('\n', i);
-        endsInComment = end < 0;
-        i = end < 0 ? sql.length() : end;
+        i = afterLine(i);
+        endsInComment = i == sql.length();
         continue;
       }
       if (c == '/' && at(i + 1) == '*') {
         i = afterComment(i);
         continue;
       }
-      if (Character.isWhitespace(c)) {
+      if (isSpace(c)) {
         i++;
         continue;
       }
@@ -114,12 +115,14 @@ public final class SqlFragment {
         i = afterName(i);
         if (at(i) == '\'' && i == start + 1 && (c == 'e' || c == 'E')) {
           i = afterQuote(i, '\'', true);
-        } else if (depth == 0 && kind == Kind.CONDITION && !follows(start, '.')) {
+          refuseContinuation(i);
+        } else if (closers.isEmpty() && kind == Kind.CONDITION && !follows(start, '.')) {
           refuseClause(sql.substring(start, i).toLowerCase(Locale.ROOT));
         }
       } else {
-        depth += c == '(' || c == '[' ? 1 : c == ')' || c == ']' ? -1 : 0;
-        if (depth < 0) {
+        if (c == '(' || c == '[') {
+          closers.push(c == '(' ? ')' : ']');
+        } else if ((c == ')' || c == ']') && (closers.isEmpty() || closers.pop() != c)) {
           throw refuse("balanced parentheses");
         }
         if (c == ';') {
@@ -128,7 +131,7 @@ public final class SqlFragment {
         i++;
       }
     }
-    if (depth != 0) {
+    if (!closers.isEmpty()) {
       throw refuse("balanced parentheses");
     }
     if (blank) {
@@ -144,6 +147,25 @@ public final class SqlFragment {
               + word.toUpperCase(Locale.ROOT)
               + " outside a subquery (order by Keyset.orderBy, limit by take)");
     }
+  }
+
+  /** PostgreSQL goes on with a string behind a line break, and with its backslashes. */
+  private void refuseContinuation(int end) {
+    int i = end;
+    while (isSpace(at(i)) || (at(i) == '-' && at(i + 1) == '-')) {
+      i = isSpace(at(i)) ? i + 1 : afterLine(i);
+    }
+    if (at(i) == '\'') {
+      throw refuse("each E'' string in one piece");
+    }
+  }
+
+  private int afterLine(int start) {
+    int i = start;
+    while (i < sql.length() && sql.charAt(i) != '\n' && sql.charAt(i) != '\r') {
+      i++;
+    }
+    return i;
   }
 
   private int afterComment(int start) {
@@ -194,7 +216,7 @@ public final class SqlFragment {
 
   private int afterTag(int start) {
     int i = start;
-    while (Character.isLetterOrDigit(at(i)) || at(i) == '_') {
+    while (isNameStart(at(i)) || isDigit(at(i))) {
       i++;
     }
     return i;
@@ -202,7 +224,7 @@ public final class SqlFragment {
 
   private int afterName(int start) {
     int i = start;
-    while (Character.isLetterOrDigit(at(i)) || at(i) == '_' || at(i) == '$') {
+    while (isNameStart(at(i)) || isDigit(at(i)) || at(i) == '$') {
       i++;
     }
     return i;
@@ -210,14 +232,24 @@ public final class SqlFragment {
 
   private boolean follows(int index, char before) {
     int i = index - 1;
-    while (i >= 0 && Character.isWhitespace(sql.charAt(i))) {
+    while (i >= 0 && isSpace(sql.charAt(i))) {
       i--;
     }
     return i >= 0 && sql.charAt(i) == before;
   }
 
+  // As PostgreSQL's scanner has it: whatever is not ASCII is part of a name.
+
   private static boolean isNameStart(char c) {
-    return Character.isLetter(c) || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
+  }
+
+  private static boolean isDigit(char c) {
+    return c >= '0' && c <= '9';
+  }
+
+  private static boolean isSpace(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
   }
 
   /** The character there, or NUL, which the text does not hold. */

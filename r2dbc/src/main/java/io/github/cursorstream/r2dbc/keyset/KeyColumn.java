@@ -29,7 +29,13 @@ public record KeyColumn(String name, Direction direction, Nulls nulls) {
     LAST
   }
 
-  /** Refuses an empty name. */
+  /**
+   * Refuses an empty name.
+   *
+   * @param name the column, as the catalog spells it
+   * @param direction up or down
+   * @param nulls where NULLs come
+   */
   public KeyColumn {
     Identifiers.check(name, "key column");
   }

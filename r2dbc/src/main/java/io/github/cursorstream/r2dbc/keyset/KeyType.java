@@ -30,7 +30,12 @@ record KeyType(Form form, String sql) {
     BYTES,
     /** The bits of a double, in hex; the text form would follow extra_float_digits. */
     FLOAT,
-    /** PostgreSQL's text form, for every other type. */
+    /** A number; the text form would follow lc_monetary. */
+    MONEY,
+    /**
+     * PostgreSQL's text form, for every other type. That of an interval follows IntervalStyle, and
+     * is read alike whatever that says.
+     */
     OTHER
   }
 
@@ -47,6 +52,14 @@ record KeyType(Form form, String sql) {
               + ", whose text form follows the session's settings; order by scalar columns, for"
               + " example lower(range) in a Keyset.query");
     }
+    if (!type.comparable()) {
+      throw new InvalidKeysetException(
+          "a type with the operators < and > on the search path required for key column \""
+              + column
+              + "\" but it is "
+              + type.sql()
+              + "; without them rows would be compared otherwise than they are sorted");
+    }
     Form form =
         !type.builtIn()
             ? Form.OTHER
@@ -57,14 +70,20 @@ record KeyType(Form form, String sql) {
               case "date", "timestamp", "timestamptz" -> Form.ISO;
               case "bytea" -> Form.BYTES;
               case "float4", "float8" -> Form.FLOAT;
+              case "money" -> Form.MONEY;
               default -> Form.OTHER;
             };
-    return new KeyType(form, type.sql());
+    return new KeyType(form, form == Form.MONEY ? "numeric::money" : type.sql());
   }
 
   /** Whether the driver's own decoding of the plain column is the text; else it is rendered. */
   boolean readsPlainColumn() {
     return form == Form.INTEGER || form == Form.UUID || form == Form.TEXT;
+  }
+
+  /** What a token has to agree in. A key that was widened from int to bigint keeps its tokens. */
+  String family() {
+    return form == Form.INTEGER ? "integer" : sql;
   }
 
   /** SQL that renders a column for {@link #text}. */
@@ -74,6 +93,7 @@ record KeyType(Form form, String sql) {
       case ISO -> "to_jsonb(" + column + ") #>> '{}'";
       case BYTES -> "'\\x' || encode(" + column + ", 'hex')";
       case FLOAT -> "encode(float8send(" + column + "::float8), 'hex')";
+      case MONEY -> column + "::numeric::text";
     };
   }
 

@@ -1,5 +1,6 @@
 package io.github.cursorstream.r2dbc.keyset;
 
+import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.r2dbc.internal.Connections;
 import io.github.cursorstream.r2dbc.internal.Failures;
 import java.time.Duration;
@@ -75,9 +76,12 @@ final class KeysetCatalog {
         .singleOrEmpty();
   }
 
-  /** After a failure that may come from a changed table, the catalog is read anew. */
+  /**
+   * After a failure that may come from a changed table, the catalog is read anew. A cursor's value
+   * that does not fit may come from a key that was widened.
+   */
   void forgetIfStale(StreamOptions options, Throwable failure) {
-    if (Failures.isSchemaChange(failure)) {
+    if (Failures.isSchemaChange(failure) || failure instanceof InvalidCursorException) {
       known.remove(key(options));
     }
   }

@@ -4,6 +4,7 @@ import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.CursorCodec;
 import io.github.cursorstream.cursor.CursorStream;
 import io.github.cursorstream.cursor.Page;
+import io.github.cursorstream.cursor.PageSource;
 import io.github.cursorstream.r2dbc.internal.Connections;
 import io.github.cursorstream.r2dbc.keyset.PageReader.Cursors;
 import io.r2dbc.spi.Connection;
@@ -20,6 +21,9 @@ import reactor.core.publisher.Mono;
 
 /** The one implementation: puts together catalog, SQL, reading and the page operator. */
 final class KeysetRepository<T> implements CursorBasedRepository<T> {
+
+  /** How many page ends one query brings when reading ahead. */
+  private static final int RANGES_AT_ONCE = 32;
 
   private final Connections connections;
   private final boolean callersConnection;
@@ -66,17 +70,68 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
 
   @Override
   public Flux<T> cursorBasedStream(UnaryOperator<StreamOptions> options) {
-    return stream(forward(options), Cursors.TO_GO_ON).items();
+    StreamOptions given = forward(options);
+    return readsAhead(given)
+        ? Flux.using(
+            () -> readAhead(given), source -> CursorStream.of(source).items(), ReadAhead::dispose)
+        : stream(given, Cursors.TO_GO_ON, false).items();
   }
 
   @Override
   public Flux<Page<T>> cursorBasedPages(UnaryOperator<StreamOptions> options) {
-    return stream(forward(options), Cursors.ALL).pages();
+    StreamOptions given = forward(options);
+    return readsAhead(given)
+        ? Flux.using(
+            () -> readAhead(given), source -> CursorStream.of(source).pages(), ReadAhead::dispose)
+        : stream(given, Cursors.ALL, false).pages();
   }
 
-  private CursorStream<T> stream(StreamOptions options, Cursors cursors) {
+  private boolean readsAhead(StreamOptions options) {
+    return options.readAhead() > 0 && !callersConnection;
+  }
+
+  private ReadAhead<T> readAhead(StreamOptions options) {
+    return ReadAhead.of(
+        pageRanges(options),
+        range -> stream(options.prefetch(0).within(range), Cursors.ALL, true).pages(),
+        options.readAhead());
+  }
+
+  /** Ranges of a page each, the last of them open; read many at a time. */
+  private Flux<KeyRange> pageRanges(StreamOptions options) {
+    int ranges = Math.min(RANGES_AT_ONCE, Math.max(1, Integer.MAX_VALUE / options.pageSize()));
+    PageSource<KeyRange> source =
+        request ->
+            withKeyset(
+                    options,
+                    "ranges",
+                    (keyset, codec) -> {
+                      RangeSql sql =
+                          new RangeSql(
+                              keyset,
+                              values(keyset, codec, request.after()),
+                              values(keyset, codec, options.upTo()),
+                              ranges);
+                      return connections.use(
+                          connection ->
+                              sql.pageEnds(connection, codec, options.pageSize()).collectList(),
+                          options.timeout());
+                    })
+                .map(
+                    ends -> {
+                      boolean last = ends.size() < ranges;
+                      List<KeyRange> found = RangeSql.ranges(request.after(), ends, options.upTo());
+                      return last
+                          ? Page.last(found, null)
+                          : Page.of(found.subList(0, ranges), ends.get(ranges - 1));
+                    });
+    CursorStream<KeyRange> stream = CursorStream.of(source).after(options.after()).prefetch(1);
+    return (options.retry() == null ? stream : stream.retry(options.retry())).items();
+  }
+
+  private CursorStream<T> stream(StreamOptions options, Cursors cursors, boolean exactEnd) {
     CursorStream<T> stream =
-        CursorStream.<T>of(request -> page(options, request.after(), cursors, false))
+        CursorStream.<T>of(request -> page(options, request.after(), cursors, exactEnd))
             .pageSize(options.pageSize())
             .after(options.after());
     if (callersConnection) {
@@ -145,7 +200,8 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
 
   @Override
   public Mono<KeysetPlan> explain(UnaryOperator<StreamOptions> options) {
-    StreamOptions given = forward(options);
+    // It tells of a missing index itself.
+    StreamOptions given = forward(options).check(KeysetCheck.OFF);
     Mono<Cursor> start =
         given.after() != null
             ? Mono.just(given.after())

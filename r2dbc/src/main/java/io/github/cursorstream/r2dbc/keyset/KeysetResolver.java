@@ -263,7 +263,7 @@ final class KeysetResolver {
                     "\n"
                         + column.key().name()
                         + " "
-                        + column.type().sql()
+                        + column.type().family()
                         + (column.key().descending() ? " desc" : " asc")
                         + (column.key().nullsComeFirst() ? " nulls first" : " nulls last"))
             .collect(Collectors.joining("", name, ""));

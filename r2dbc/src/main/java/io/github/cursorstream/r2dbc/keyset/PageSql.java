@@ -27,11 +27,13 @@ import org.jspecify.annotations.Nullable;
  * same conditions would read the whole index.
  *
  * <pre>
- * SELECT p."a", p."b" FROM (
- * (SELECT … WHERE "t"."a" = $1 AND "t"."b" &lt; $2 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000)
- * UNION ALL
- * (SELECT … WHERE "t"."a" &gt; $1 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000)
- * ) AS p ORDER BY p."a", p."b" DESC LIMIT 1000
+ * WITH cursorstream_part_1 AS (
+ *   SELECT … WHERE "t"."a" = $1 AND "t"."b" &lt; $2 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000
+ * ), cursorstream_part_2 AS (SELECT * FROM (
+ *   SELECT … WHERE "t"."a" &gt; $1 ORDER BY "t"."a", "t"."b" DESC LIMIT 1000
+ * ) AS s ORDER BY s."a", s."b" DESC LIMIT 1000 - (SELECT count(*) FROM cursorstream_part_1))
+ * SELECT p."a", p."b" FROM (TABLE cursorstream_part_1 UNION ALL TABLE cursorstream_part_2) AS p
+ * ORDER BY p."a", p."b" DESC LIMIT 1000
  * </pre>
  *
  * There, each branch that needs it stops at the end cursor's value of its column, and the rest of
@@ -103,13 +105,16 @@ final class PageSql {
       return select(output(keyset.alias()), branches.get(0));
     }
     String tie = keyset.proven() ? "" : ", " + sameAsPrevious() + " AS cursorstream_tie";
-    return "SELECT "
+    return partsOf(branches)
+        + "SELECT "
         + output("p")
         + tie
         + "\nFROM (\n"
-        + branches.stream()
-            .map(conditions -> "(" + select(inner(), conditions) + ")")
-            .collect(Collectors.joining("\nUNION ALL\n"))
+        + (branches.size() == 1
+            ? select(inner(), branches.get(0))
+            : IntStream.rangeClosed(1, branches.size())
+                .mapToObj(i -> "TABLE " + part(i))
+                .collect(Collectors.joining(" UNION ALL ")))
         + "\n) AS p"
         + (rest == null ? "" : "\nWHERE " + rest)
         + (keyset.proven() ? "" : "\nWINDOW w AS (ORDER BY " + orderBy("p") + ")")
@@ -117,6 +122,30 @@ final class PageSql {
         + orderBy("p")
         + "\nLIMIT "
         + limit;
+  }
+
+  /**
+   * Each branch reads no more than those before it have left of the page. Its own LIMIT stays a
+   * literal inside, for the planner.
+   */
+  private String partsOf(List<List<String>> branches) {
+    if (branches.size() == 1) {
+      return "";
+    }
+    List<String> parts = new ArrayList<>();
+    StringBuilder left =
+        new StringBuilder("\n) AS s\nORDER BY " + orderBy("s") + "\nLIMIT " + limit);
+    for (int i = 1; i <= branches.size(); i++) {
+      String branch = select(inner(), branches.get(i - 1));
+      parts.add(
+          part(i) + " AS (\n" + (i == 1 ? branch : "SELECT * FROM (\n" + branch + left) + "\n)");
+      left.append(" - (SELECT count(*) FROM ").append(part(i)).append(')');
+    }
+    return "WITH " + String.join(", ", parts) + "\n";
+  }
+
+  private static String part(int i) {
+    return "cursorstream_part_" + i;
   }
 
   private String select(String what, List<String> conditions) {
@@ -238,16 +267,12 @@ final class PageSql {
       boolean nullsApart =
           order.get(0).nullable() && order.get(0).key().nullsComeFirst() && upTo != null;
       for (Part part : nullsApart ? List.of(Part.NULLS, Part.VALUES) : List.of(Part.ALL)) {
-        addBranch(branches, List.of(), 0, part);
+        addBranch(branches, 0, part);
       }
     } else {
       for (int i = after.size() - 1; i >= 0; i--) {
-        List<String> equal = new ArrayList<>();
-        for (int j = 0; j < i; j++) {
-          equal.add(after.isNull(j) ? isNull(j) : column(j) + " = " + after.value(j));
-        }
         for (Part part : partsBehind(i, after.isNull(i))) {
-          addBranch(branches, equal, i, part);
+          addBranch(branches, i, part);
         }
       }
     }
@@ -264,8 +289,21 @@ final class PageSql {
         : List.of(Part.BEHIND_VALUE);
   }
 
-  private void addBranch(List<List<String>> branches, List<String> equal, int i, Part part) {
-    List<String> conditions = new ArrayList<>(equal);
+  private void addBranch(List<List<String>> branches, int i, Part part) {
+    // The end cursor stops this branch at column i if it has the same values before that; if they
+    // are the same but written differently, the branch only stops later.
+    Bound end =
+        upTo != null && i < upTo.size() && (after == null || after.startsLike(upTo, i))
+            ? upTo
+            : null;
+    // Before any value is bound: the driver refuses one that the SQL does not mention.
+    if (end != null && isBehind(end, i, part)) {
+      return;
+    }
+    List<String> conditions = new ArrayList<>();
+    for (int j = 0; after != null && j < i; j++) {
+      conditions.add(after.isNull(j) ? isNull(j) : column(j) + " = " + after.value(j));
+    }
     switch (part) {
       case ALL -> {}
       case BEHIND_VALUE ->
@@ -273,20 +311,16 @@ final class PageSql {
       case NULLS -> conditions.add(isNull(i));
       case VALUES -> conditions.add(column(i) + " IS NOT NULL");
     }
-    // The end cursor stops this branch at column i if it has the same values before that; if they
-    // are the same but written differently, the branch only stops later.
-    if (upTo != null && i < upTo.size() && (after == null || after.startsLike(upTo, i))) {
-      boolean nullsFirst = order.get(i).key().nullsComeFirst();
-      boolean behindEnd =
-          upTo.isNull(i) ? nullsFirst && part != Part.NULLS : !nullsFirst && part == Part.NULLS;
-      if (behindEnd) {
-        return;
-      }
-      if (!upTo.isNull(i) && part != Part.NULLS) {
-        conditions.add(column(i) + until(i) + upTo.value(i));
-      }
+    if (end != null && !end.isNull(i) && part != Part.NULLS) {
+      conditions.add(column(i) + until(i) + end.value(i));
     }
     branches.add(conditions);
+  }
+
+  /** Whether all of this part of column i lies behind the end. */
+  private boolean isBehind(Bound end, int i, Part part) {
+    boolean nullsFirst = order.get(i).key().nullsComeFirst();
+    return end.isNull(i) ? nullsFirst && part != Part.NULLS : !nullsFirst && part == Part.NULLS;
   }
 
   // Pieces.

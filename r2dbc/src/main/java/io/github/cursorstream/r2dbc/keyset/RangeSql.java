@@ -2,6 +2,7 @@ package io.github.cursorstream.r2dbc.keyset;
 
 import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.CursorCodec;
+import io.github.cursorstream.r2dbc.keyset.ResolvedKeyset.OrderColumn;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Row;
 import io.r2dbc.spi.Statement;
@@ -128,29 +129,11 @@ final class RangeSql {
       binds.add(true);
       conditions.add("$1");
     }
-    List<String> keys =
-        IntStream.range(0, keyset.order().size())
-            .mapToObj(
-                i ->
-                    keyset
-                            .order()
-                            .get(i)
-                            .type()
-                            .rendered(
-                                PageSql.qualified(
-                                    keyset.alias(), keyset.order().get(i).key().name()))
-                        + " AS key_"
-                        + (i + 1))
-            .toList();
-    String names =
-        IntStream.rangeClosed(1, keys.size())
-            .mapToObj(i -> "key_" + i)
-            .collect(Collectors.joining(", "));
     String sql =
         "SELECT "
-            + names
+            + keyNames()
             + ", total::float8 AS total FROM (\nSELECT "
-            + String.join(", ", keys)
+            + keys(keyset.alias())
             + ", row_number() OVER (ORDER BY "
             + PageSql.orderBy(keyset.order(), keyset.alias())
             + ") AS n, count(*) OVER () AS total\nFROM "
@@ -162,7 +145,56 @@ final class RangeSql {
             + " / total > (n - 1) * "
             + count
             + " / total ORDER BY n";
-    Statement statement = connection.createStatement(sql);
+    return cursors(connection.createStatement(sql), binds, codec, leastRows)
+        .collectList()
+        .filter(cuts -> leastRows == 0 || !cuts.isEmpty());
+  }
+
+  /**
+   * The last keys of the next pages, read from the index alone where there is one:
+   *
+   * <pre>
+   * SELECT key_1, … FROM (SELECT p."id"::text AS key_1, row_number() OVER (ORDER BY p."id") AS n
+   *   FROM (SELECT "t"."id" FROM "t" WHERE "t"."id" &gt; $1 ORDER BY "t"."id" LIMIT 64000) AS p
+   * ) AS s WHERE n % 1000 = 0 ORDER BY n
+   * </pre>
+   */
+  Flux<Cursor> pageEnds(Connection connection, CursorCodec codec, int pageSize) {
+    PageSql rows = new PageSql(keyset.keysOnly(), false, after, upTo, pageSize * count);
+    String sql =
+        "SELECT "
+            + keyNames()
+            + " FROM (\nSELECT "
+            + keys("p")
+            + ", row_number() OVER (ORDER BY "
+            + PageSql.orderBy(keyset.order(), "p")
+            + ") AS n FROM (\n"
+            + rows.text()
+            + "\n) AS p) AS s\nWHERE n % "
+            + pageSize
+            + " = 0 ORDER BY n";
+    return cursors(connection.createStatement(sql), rows.binds(), codec, 0);
+  }
+
+  private String keyNames() {
+    return IntStream.rangeClosed(1, keyset.order().size())
+        .mapToObj(i -> "key_" + i)
+        .collect(Collectors.joining(", "));
+  }
+
+  private String keys(String from) {
+    return IntStream.range(0, keyset.order().size())
+        .mapToObj(
+            i -> {
+              OrderColumn column = keyset.order().get(i);
+              String plain = PageSql.qualified(from, column.key().name());
+              return column.type().rendered(plain) + " AS key_" + (i + 1);
+            })
+        .collect(Collectors.joining(", "));
+  }
+
+  private Flux<Cursor> cursors(
+      Statement statement, List<Object> binds, CursorCodec codec, long leastRows) {
     for (int i = 0; i < binds.size(); i++) {
       statement.bind(i, binds.get(i));
     }
@@ -171,14 +203,12 @@ final class RangeSql {
             result ->
                 result.map(
                     (row, metadata) ->
-                        number(row, "total") < leastRows
+                        leastRows > 0 && number(row, "total") < leastRows
                             ? List.<@Nullable String>of()
                             : values(row)))
         .filter(values -> !values.isEmpty())
         .map(values -> codec.issue(Cursor.ofText(keyset.orderNames(), values)))
-        .distinct()
-        .collectList()
-        .filter(cuts -> leastRows == 0 || !cuts.isEmpty());
+        .distinctUntilChanged();
   }
 
   private List<@Nullable String> values(Row row) {

@@ -50,6 +50,12 @@ record ResolvedKeyset(
     }
   }
 
+  /** The same rows with nothing but the columns of the order. */
+  ResolvedKeyset keysOnly() {
+    return new ResolvedKeyset(
+        name, from, alias, sampled, orderNames(), filter, binds, order, true, createIndex, codec);
+  }
+
   List<String> orderNames() {
     return order.stream().map(column -> column.key().name()).toList();
   }

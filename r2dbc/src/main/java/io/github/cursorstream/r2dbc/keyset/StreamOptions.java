@@ -22,6 +22,7 @@ public final class StreamOptions implements Cloneable {
   // Written only to a fresh copy, before anyone sees it.
   private int pageSize = CursorStream.DEFAULT_PAGE_SIZE;
   private int prefetch;
+  private int readAhead;
   private @Nullable Cursor after;
   private @Nullable Cursor before;
   private @Nullable Cursor upTo;
@@ -60,7 +61,8 @@ public final class StreamOptions implements Cloneable {
 
   /**
    * How many pages are fetched ahead of demand, one after the other. Defaults to 0. At most {@code
-   * pages + 1} pages are held in memory. Does not apply to the caller's own connection.
+   * pages + 1} pages are held in memory. Replaces {@link #readAhead}. Does not apply to the
+   * caller's own connection.
    *
    * @param pages 0 or more
    * @return options with this look-ahead
@@ -71,18 +73,40 @@ public final class StreamOptions implements Cloneable {
     }
     StreamOptions copy = copy();
     copy.prefetch = pages;
+    copy.readAhead = 0;
+    return copy;
+  }
+
+  /**
+   * How many pages are fetched at the same time, each over a connection of its own, and still
+   * delivered in order. Defaults to 0: one after the other. For that the keys at which pages end
+   * are read beforehand, many at a time, by one more query over the index. At most {@code pages +
+   * 1} pages are held in memory. Replaces {@link #prefetch}. Does not apply to the caller's own
+   * connection.
+   *
+   * @param pages 0 or more
+   * @return options with this read-ahead
+   */
+  public StreamOptions readAhead(int pages) {
+    if (pages < 0) {
+      throw new IllegalArgumentException("readAhead >= 0 required but it was " + pages);
+    }
+    StreamOptions copy = copy();
+    copy.readAhead = pages;
+    copy.prefetch = 0;
     return copy;
   }
 
   /**
    * Start behind this position. Defaults to the beginning.
    *
-   * @param cursor exclusive; it names every column of the order, or is a {@link Cursor#prefix}
+   * @param cursor exclusive; it names every column of the order, or is a {@link Cursor#prefix}; null
+   *     for the beginning, so that a stream can be resumed and begun by the same line
    * @return options with this start
    */
-  public StreamOptions after(Cursor cursor) {
+  public StreamOptions after(@Nullable Cursor cursor) {
     StreamOptions copy = copy();
-    copy.after = Objects.requireNonNull(cursor, "cursor");
+    copy.after = cursor;
     return copy.checked();
   }
 
@@ -102,12 +126,13 @@ public final class StreamOptions implements Cloneable {
   /**
    * Stop at this position. Defaults to the end.
    *
-   * @param cursor inclusive; it names every column of the order, or is a {@link Cursor#prefix}
+   * @param cursor inclusive; it names every column of the order, or is a {@link Cursor#prefix}; null
+   *     for the end
    * @return options with this end
    */
-  public StreamOptions upTo(Cursor cursor) {
+  public StreamOptions upTo(@Nullable Cursor cursor) {
     StreamOptions copy = copy();
-    copy.upTo = Objects.requireNonNull(cursor, "cursor");
+    copy.upTo = cursor;
     return copy.checked();
   }
 
@@ -241,6 +266,10 @@ public final class StreamOptions implements Cloneable {
 
   int prefetch() {
     return prefetch;
+  }
+
+  int readAhead() {
+    return readAhead;
   }
 
   @Nullable Cursor after() {

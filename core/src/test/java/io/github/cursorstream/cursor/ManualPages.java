@@ -1,0 +1,83 @@
+package io.github.cursorstream.cursor;
+
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.reactivestreams.Publisher;
+import org.reactivestreams.Subscription;
+import reactor.core.CoreSubscriber;
+import reactor.core.publisher.Mono;
+
+/** A source whose fetches stay open until the test answers them: also late, twice, or wrongly. */
+final class ManualPages implements PageSource<Integer> {
+
+  final List<Fetch> fetches = new CopyOnWriteArrayList<>();
+  final boolean subscribes;
+
+  ManualPages() {
+    this(true);
+  }
+
+  /** With false, a fetch calls {@code onSubscribe} only when it is told to. */
+  ManualPages(boolean subscribes) {
+    this.subscribes = subscribes;
+  }
+
+  @Override
+  public Publisher<Page<Integer>> fetch(PageRequest request) {
+    return new Fetch(request);
+  }
+
+  Fetch only() {
+    if (fetches.size() != 1) {
+      throw new AssertionError("one fetch expected but there were " + fetches.size());
+    }
+    return fetches.get(0);
+  }
+
+  final class Fetch extends Mono<Page<Integer>> implements Subscription {
+
+    final PageRequest request;
+    final AtomicInteger cancels = new AtomicInteger();
+    private volatile CoreSubscriber<? super Page<Integer>> subscriber;
+
+    Fetch(PageRequest request) {
+      this.request = request;
+    }
+
+    @Override
+    public void subscribe(CoreSubscriber<? super Page<Integer>> actual) {
+      subscriber = actual;
+      fetches.add(this);
+      if (subscribes) {
+        actual.onSubscribe(this);
+      }
+    }
+
+    CoreSubscriber<? super Page<Integer>> subscriber() {
+      return Objects.requireNonNull(subscriber, "not subscribed");
+    }
+
+    /** A page of these numbers, and more behind it. */
+    void arrives(Integer... items) {
+      subscriber().onNext(Page.of(List.of(items), Numbers.at(items[items.length - 1])));
+    }
+
+    void isLast(Integer... items) {
+      subscriber().onNext(Page.last(List.of(items), Numbers.at(items[items.length - 1])));
+    }
+
+    boolean isCancelled() {
+      return cancels.get() > 0;
+    }
+
+    @Override
+    public void request(long n) {}
+
+    @Override
+    public void cancel() {
+      cancels.incrementAndGet();
+    }
+  }
+}

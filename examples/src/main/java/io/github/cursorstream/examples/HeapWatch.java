@@ -1,0 +1,46 @@
+package io.github.cursorstream.examples;
+
+import com.sun.management.GarbageCollectionNotificationInfo;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryPoolMXBean;
+import java.lang.management.MemoryType;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import javax.management.Notification;
+import javax.management.NotificationEmitter;
+import javax.management.openmbean.CompositeData;
+
+/** Notes what the heap still holds after each collection, garbage of older generations included. */
+final class HeapWatch {
+
+  private final List<String> heapPools =
+      ManagementFactory.getMemoryPoolMXBeans().stream()
+          .filter(pool -> pool.getType() == MemoryType.HEAP)
+          .map(MemoryPoolMXBean::getName)
+          .toList();
+  private final AtomicLong peak = new AtomicLong();
+
+  HeapWatch() {
+    for (var collector : ManagementFactory.getGarbageCollectorMXBeans()) {
+      ((NotificationEmitter) collector)
+          .addNotificationListener((event, handback) -> collected(event), null, null);
+    }
+  }
+
+  private void collected(Notification event) {
+    if (event.getUserData() instanceof CompositeData data) {
+      var usage = GarbageCollectionNotificationInfo.from(data).getGcInfo().getMemoryUsageAfterGc();
+      long used =
+          usage.entrySet().stream()
+              .filter(pool -> heapPools.contains(pool.getKey()))
+              .mapToLong(pool -> pool.getValue().getUsed())
+              .sum();
+      peak.accumulateAndGet(used, Math::max);
+    }
+  }
+
+  /** The most that was held after a collection. */
+  long peakMegabytes() {
+    return peak.get() >> 20;
+  }
+}
