@@ -100,8 +100,8 @@ public final class StreamOptions implements Cloneable {
   /**
    * Start behind this position. Defaults to the beginning.
    *
-   * @param cursor exclusive; it names every column of the order, or is a {@link Cursor#prefix}; null
-   *     for the beginning, so that a stream can be resumed and begun by the same line
+   * @param cursor exclusive; it names every column of the order, or is a {@link Cursor#prefix};
+   *     null for the beginning, so that a stream can be resumed and begun by the same line
    * @return options with this start
    */
   public StreamOptions after(@Nullable Cursor cursor) {
@@ -126,8 +126,8 @@ public final class StreamOptions implements Cloneable {
   /**
    * Stop at this position. Defaults to the end.
    *
-   * @param cursor inclusive; it names every column of the order, or is a {@link Cursor#prefix}; null
-   *     for the end
+   * @param cursor inclusive; it names every column of the order, or is a {@link Cursor#prefix};
+   *     null for the end
    * @return options with this end
    */
   public StreamOptions upTo(@Nullable Cursor cursor) {

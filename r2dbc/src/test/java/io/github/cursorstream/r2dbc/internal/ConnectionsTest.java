@@ -1,7 +1,9 @@
 package io.github.cursorstream.r2dbc.internal;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static reactor.test.publisher.TestPublisher.Violation.DEFER_CANCELLATION;
 
+import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.R2dbcBadGrammarException;
 import io.r2dbc.spi.R2dbcNonTransientResourceException;
 import io.r2dbc.spi.R2dbcTimeoutException;
@@ -13,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
 import reactor.test.StepVerifier;
+import reactor.test.publisher.TestPublisher;
 import reactor.test.scheduler.VirtualTimeScheduler;
 
 /** What happens to a connection, told by one that only writes down what is done to it. */
@@ -85,12 +88,13 @@ class ConnectionsTest {
 
   @Test
   void connectionThatArrivesAfterTheCancelIsClosed() {
-    Sinks.One<io.r2dbc.spi.Connection> late = Sinks.one();
     // A factory that cannot stop what it has begun.
-    Connections slow = Connections.of(connection.factory(late.asMono().cache()));
+    TestPublisher<Connection> late = TestPublisher.createNoncompliant(DEFER_CANCELLATION);
+    Connections slow = Connections.of(connection.factory(late.mono()));
     StepVerifier.create(slow.use(c -> Mono.never(), null)).thenCancel().verify();
-    late.tryEmitValue(connection.proxy());
-    assertThat(connection.log).doesNotContain("work");
+    assertThat(connection.log).isEmpty();
+    late.next(connection.proxy());
+    assertThat(connection.log).containsExactly("ping", "close");
   }
 
   @Test

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
 
 /** A pooled connection over one of the driver's, both of which only write down what is done. */
 final class FakeConnection {
@@ -23,6 +24,9 @@ final class FakeConnection {
   Mono<Void> cancelRequest = Mono.empty();
   Mono<Void> physicalClose = Mono.empty();
 
+  /** Where the connection does its work; null if it does not tell. */
+  Scheduler loop;
+
   /** Throws if null. */
   Mono<Void> close = Mono.empty();
 
@@ -31,15 +35,19 @@ final class FakeConnection {
   }
 
   Connection proxy() {
-    PostgresqlConnection physical =
-        proxy(
-            PostgresqlConnection.class,
-            (self, method, arguments) ->
-                switch (method.getName()) {
-                  case "cancelRequest" -> done("cancel request", cancelRequest);
-                  case "close" -> done("physical close", physicalClose);
-                  default -> throw new UnsupportedOperationException(method.toString());
-                });
+    InvocationHandler driver =
+        (self, method, arguments) ->
+            switch (method.getName()) {
+              case "cancelRequest" -> done("cancel request", cancelRequest);
+              case "close" -> done("physical close", physicalClose);
+              case "unwrap" -> arguments == null ? null : loop;
+              default -> throw new UnsupportedOperationException(method.toString());
+            };
+    Object physical =
+        Proxy.newProxyInstance(
+            getClass().getClassLoader(),
+            new Class<?>[] {PostgresqlConnection.class, Wrapped.class},
+            driver);
     InvocationHandler pooled =
         (self, method, arguments) ->
             switch (method.getName()) {

@@ -181,11 +181,13 @@ class CancelIT {
     Flux<Long> stream = rows.cursorBasedStream(o -> o.pageSize(pageSize).prefetch(prefetch));
     Flux<Page<Long>> pages = rows.cursorBasedPages(o -> o.pageSize(pageSize).prefetch(prefetch));
     Mono<Long> later = Mono.delay(Duration.ofNanos(random.nextInt(4_000_000)));
-    return switch (random.nextInt(5)) {
+    return switch (random.nextInt(6)) {
       case 0 -> stream.take(1 + random.nextInt(2 * pageSize)).then();
       case 1 -> stream.takeUntilOther(later).take(3L * pageSize).then();
       case 2 -> pages.takeUntilOther(later).take(2).then();
       case 3 -> rows.cursorBasedPage(o -> o.pageSize(pageSize)).takeUntilOther(later).then();
+      case 4 ->
+          rows.cursorBasedStream(o -> o.pageSize(20).readAhead(2)).takeUntilOther(later).then();
       default -> Mono.fromRunnable(() -> stream.subscribe().dispose());
     };
   }

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.test.StepVerifier;
 
@@ -37,6 +38,8 @@ class FaultsIT {
           "ANALYZE wide",
           "CREATE FUNCTION nap(s float8) RETURNS boolean VOLATILE LANGUAGE plpgsql AS"
               + " 'BEGIN PERFORM pg_sleep(s); RETURN true; END'");
+
+  private static final Duration MOMENT = Duration.ofMillis(200);
 
   private TcpProxy proxy;
   private ConnectionPool pool;
@@ -246,5 +249,31 @@ class FaultsIT {
     long start = System.nanoTime();
     assertWorks();
     assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(5));
+  }
+
+  @Test
+  void catalogQueryWithoutAnAnswerTrapsNobody() {
+    ConnectionPool two = clean.pool(clean.through(proxy), 2);
+    Flux.range(0, 2)
+        .flatMap(
+            i ->
+                Flux.usingWhen(
+                    two.create(), c -> Flux.just(c).delayElements(MOMENT), c -> c.close()))
+        .blockLast(Duration.ofSeconds(10));
+    CursorBasedRepository<Long> fresh = repository(two, Keyset.table("t"));
+    proxy.blackHole();
+
+    Disposable patient = fresh.cursorBasedStream().subscribe();
+    await().until(() -> two.getMetrics().orElseThrow().acquiredSize() == 1);
+    StepVerifier.create(fresh.cursorBasedStream(o -> o.timeout(MOMENT)))
+        .expectError(R2dbcTimeoutException.class)
+        .verify(Duration.ofSeconds(4));
+
+    patient.dispose();
+    proxy.resume();
+    StepVerifier.create(fresh.cursorBasedStream())
+        .expectNextCount(2000)
+        .expectComplete()
+        .verify(Duration.ofSeconds(10));
   }
 }

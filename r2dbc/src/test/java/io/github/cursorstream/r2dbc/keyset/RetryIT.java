@@ -74,6 +74,22 @@ class RetryIT {
     assertThat(retries.get()).isGreaterThanOrEqualTo(4);
   }
 
+  @Test
+  void everyRowArrivesOnceThroughFourCutsOfSeveralPagesAtOnce() {
+    TcpProxy proxy = clean.proxy();
+    Set<Long> cuts = Set.of(20_001L, 40_500L, 60_000L, 80_250L);
+    Flux<Long> stream =
+        rows(clean.pool(clean.through(proxy), 3))
+            .cursorBasedStream(o -> o.pageSize(500).readAhead(2).retry(POLICY));
+    assertComplete(
+        stream.doOnNext(
+            id -> {
+              if (cuts.contains(id)) {
+                proxy.cut();
+              }
+            }));
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, 1})
   void everyRowArrivesOnceThroughEndedBackends(int prefetch) {

@@ -1,0 +1,65 @@
+package io.github.cursorstream.r2dbc.internal;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import reactor.core.Disposable;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+
+/** A cancel by one thread while another one is about to send a statement. */
+@Timeout(30)
+class CancelOrderTest {
+
+  private final ExecutorService eventLoop = Executors.newSingleThreadExecutor();
+  private final ExecutorService others = Executors.newSingleThreadExecutor();
+
+  @AfterEach
+  void shutDown() {
+    eventLoop.shutdownNow();
+    others.shutdownNow();
+  }
+
+  @Test
+  void connectionIsAskedBehindTheStatementThatIsBeingSent() throws InterruptedException {
+    FakeConnection connection = new FakeConnection();
+    connection.loop = Schedulers.fromExecutorService(eventLoop);
+    Connections connections =
+        Connections.of(
+            connection.factory(
+                Mono.fromSupplier(connection::proxy)
+                    .subscribeOn(Schedulers.fromExecutorService(others))));
+    CountDownLatch sending = new CountDownLatch(1);
+    CountDownLatch cancelled = new CountDownLatch(1);
+    // As the driver does: can be cancelled first, is sent then.
+    Mono<Object> statement =
+        Mono.create(
+            sink -> {
+              sending.countDown();
+              awaitUninterrupted(cancelled);
+              connection.log.add("sent");
+            });
+
+    Disposable running = connections.use(c -> statement, null).subscribe();
+    sending.await();
+    running.dispose();
+    cancelled.countDown();
+
+    await().until(() -> connection.log.contains("close"));
+    assertThat(connection.log.subList(0, 2)).containsExactly("sent", "ping");
+  }
+
+  private static void awaitUninterrupted(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}
