@@ -91,6 +91,8 @@ final class BorrowedConnections implements Connections {
   private static Mono<Void> answered(Connection connection) {
     return Flux.from(connection.createStatement("SELECT 1").execute())
         .concatMap(result -> result.getRowsUpdated())
+        // Not ignored: the user's doOnDiscard would be given it.
+        .<Void>handle((rows, sink) -> {})
         .then()
         .onErrorResume(
             e ->

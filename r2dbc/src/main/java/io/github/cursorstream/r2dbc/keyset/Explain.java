@@ -3,8 +3,10 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Statement;
 import java.util.List;
+import reactor.core.Exceptions;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.concurrent.Queues;
 
 /** Asks PostgreSQL for the plan of a page query. */
 final class Explain {
@@ -19,15 +21,20 @@ final class Explain {
 
   static Mono<KeysetPlan> plan(
       Connection connection, ResolvedKeyset keyset, PageSql sql, boolean hasStart) {
-    // The settings are undone with the transaction, or in the caller's with the savepoint.
+    // The settings are undone with a transaction, or in the caller's with a savepoint.
     boolean own = connection.isAutoCommit();
-    Mono<Void> begin =
-        Mono.from(own ? connection.beginTransaction() : connection.createSavepoint(SAVEPOINT));
-    return Mono.usingWhen(
-            begin.thenReturn(connection),
-            begun ->
-                run(begun.createStatement(SETTINGS)).then(Mono.defer(() -> explained(begun, sql))),
-            begun -> undo(begun, own))
+    // Sent all at once: what undoes them is on its way whoever cancels, and whatever fails.
+    return Flux.mergeSequentialDelayError(
+            Queues.XS_BUFFER_SIZE,
+            run(connection, (own ? "BEGIN; " : "SAVEPOINT " + SAVEPOINT + "; ") + SETTINGS),
+            explained(connection, sql),
+            run(
+                connection,
+                own
+                    ? "ROLLBACK"
+                    : "ROLLBACK TO SAVEPOINT " + SAVEPOINT + "; RELEASE SAVEPOINT " + SAVEPOINT))
+        .onErrorMap(e -> Exceptions.unwrapMultiple(e).get(0))
+        .collectList()
         .map(
             plan ->
                 new KeysetPlan(
@@ -37,26 +44,21 @@ final class Explain {
                     keyset.createIndex()));
   }
 
-  private static Mono<Void> undo(Connection connection, boolean own) {
-    return own
-        ? Mono.from(connection.rollbackTransaction())
-        : Mono.from(connection.rollbackTransactionToSavepoint(SAVEPOINT))
-            .then(Mono.from(connection.releaseSavepoint(SAVEPOINT)));
+  /** Brings nothing. */
+  private static Flux<String> run(Connection connection, String sql) {
+    return Flux.from(connection.createStatement(sql).execute())
+        .concatMap(result -> result.getRowsUpdated())
+        .handle((rows, sink) -> {});
   }
 
-  private static Mono<Void> run(Statement statement) {
-    return Flux.from(statement.execute()).concatMap(result -> result.getRowsUpdated()).then();
-  }
-
-  private static Mono<List<String>> explained(Connection connection, PageSql sql) {
+  private static Flux<String> explained(Connection connection, PageSql sql) {
     Statement statement = connection.createStatement("EXPLAIN " + sql.text());
     for (int i = 0; i < sql.binds().size(); i++) {
       statement.bind(i, sql.binds().get(i));
     }
     return Flux.from(statement.execute())
         .concatMap(
-            result -> result.map((row, metadata) -> String.valueOf(row.get(0, String.class))))
-        .collectList();
+            result -> result.map((row, metadata) -> String.valueOf(row.get(0, String.class))));
   }
 
   /**

@@ -8,7 +8,9 @@ import io.r2dbc.pool.ConnectionPool;
 import io.r2dbc.spi.ConnectionFactory;
 import java.time.Duration;
 import java.util.List;
+import java.util.Queue;
 import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.LongStream;
@@ -122,6 +124,16 @@ class CancelIT {
         .expectNextCount(10)
         .verifyComplete();
     assertThat(mapped).hasValue(10);
+  }
+
+  @Test
+  void nothingOfTheCleanUpIsDiscardedOnTheUser() {
+    Queue<Object> discarded = new ConcurrentLinkedQueue<>();
+    CursorBasedRepository<Long> slow = rows(clean.pool(1), napping(60));
+    subscribeAndAwaitRunning(slow.cursorBasedStream().doOnDiscard(Object.class, discarded::add))
+        .dispose();
+    clean.awaitQuiet();
+    assertThat(discarded).isEmpty();
   }
 
   @Test

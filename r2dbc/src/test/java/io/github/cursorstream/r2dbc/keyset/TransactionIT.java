@@ -165,9 +165,9 @@ class TransactionIT {
   @Test
   void cancelledExplainRestoresTheSettings() {
     CursorBasedRepository<Long> rows = repository(Keyset.table("t"));
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 300; i++) {
       Disposable explain = rows.explain(o -> o.after(Cursor.of("id", 1))).subscribe();
-      long until = System.nanoTime() + i * 100_000L;
+      long until = System.nanoTime() + i * 15_000L;
       while (System.nanoTime() < until) {
         Thread.onSpinWait();
       }
