@@ -225,24 +225,31 @@ class ReadAheadIT {
     assertThat(cut).isTrue();
   }
 
+  /** Of a type that nothing else discards. */
+  private record Numbered(long id) {}
+
   @Test
   void cancellingStopsWhatWasReadAheadAndDiscardsIt() {
-    CursorBasedRepository<Long> rows = rows(Keyset.table("t"), 6);
-    List<Long> seen = new CopyOnWriteArrayList<>();
+    CursorBasedRepository<Numbered> rows =
+        CursorBasedRepository.create(clean.pool(6), Keyset.table("t"), Numbered.class);
+    List<Numbered> seen = new CopyOnWriteArrayList<>();
     StepVerifier.create(
             rows.cursorBasedStream(o -> o.pageSize(10).readAhead(3))
-                .doOnDiscard(Long.class, seen::add)
+                .doOnDiscard(Numbered.class, seen::add)
                 .doOnDiscard(Page.class, page -> discard(page, seen))
                 .take(15)
                 .doOnNext(seen::add))
         .expectNextCount(15)
         .verifyComplete();
     clean.awaitQuiet();
-    assertThat(seen).doesNotHaveDuplicates().startsWith(1L, 2L, 3L).contains(16L, 20L);
+    assertThat(seen.stream().map(Numbered::id))
+        .doesNotHaveDuplicates()
+        .startsWith(1L, 2L, 3L)
+        .contains(16L, 20L);
   }
 
-  private static void discard(Page<?> page, List<Long> seen) {
-    page.items().forEach(id -> seen.add((Long) id));
+  private static void discard(Page<?> page, List<Numbered> seen) {
+    page.items().forEach(item -> seen.add((Numbered) item));
   }
 
   @Test
