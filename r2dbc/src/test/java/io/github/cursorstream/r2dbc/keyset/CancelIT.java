@@ -128,9 +128,9 @@ class CancelIT {
 
   @Test
   void nothingOfTheCleanUpIsDiscardedOnTheUser() {
-    Queue<Object> discarded = new ConcurrentLinkedQueue<>();
+    Queue<Long> discarded = new ConcurrentLinkedQueue<>();
     CursorBasedRepository<Long> slow = rows(clean.pool(1), napping(60));
-    subscribeAndAwaitRunning(slow.cursorBasedStream().doOnDiscard(Object.class, discarded::add))
+    subscribeAndAwaitRunning(slow.cursorBasedStream().doOnDiscard(Long.class, discarded::add))
         .dispose();
     clean.awaitQuiet();
     assertThat(discarded).isEmpty();
