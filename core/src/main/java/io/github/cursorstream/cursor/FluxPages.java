@@ -295,9 +295,8 @@ final class FluxPages<T, R> extends Flux<R> implements Scannable {
     public void onSubscribe(Subscription s) {
       if (Operators.validate(subscription, s)) {
         subscription = s;
-        // This side writes the subscription and reads the cancel, cancel() the other way round: one
-        // of
-        // the two sees both.
+        // This side writes the subscription and reads the cancel, cancel() the other way round:
+        // one of the two sees both.
         if (walk.cancelled) {
           s.cancel();
         } else {

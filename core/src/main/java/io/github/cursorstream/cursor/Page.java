@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param items the items, none of them null; copied
  * @param start the position of the first item, to go back from; null if the source does not tell
- * @param cursor the position of the last item: the next page starts after it; null only on an empty
- *     last page
+ * @param cursor the position of the last item: the next page starts after it; null only on a last
+ *     page that is empty, or whose source does not tell
  * @param last true if nothing was behind this page when it was read. False means that there may be
  *     more: a full page of a stream does not know
  * @param <T> the type of the items
@@ -24,7 +24,7 @@ public record Page<T>(
    *
    * @param items copied
    * @param start may be null
-   * @param cursor null only on an empty last page
+   * @param cursor null only on a last page
    * @param last whether the stream ends here
    */
   public Page {

@@ -206,8 +206,11 @@ public final class Catalog {
             + types
             + "]) WITH ORDINALITY AS c(type, position)\n"
             + baseType("c.type")
-            + "ORDER BY position";
-    Statement statement = connection.createStatement(asked);
+            // A value of its own, as a query may have none: see the page query.
+            + "WHERE $"
+            + (binds.size() + 1)
+            + " ORDER BY position";
+    Statement statement = connection.createStatement(asked).bind(binds.size(), true);
     for (int i = 0; i < binds.size(); i++) {
       statement.bind(i, binds.get(i));
     }

@@ -153,7 +153,8 @@ public interface CursorBasedRepository<T> {
 
   /**
    * The same repository in the caller's transaction: every query goes over this connection, and
-   * sees what the transaction has written. There is no prefetch, no retry, no cancel request and no
+   * sees what the transaction has written. It begins with a catalog query of its own, as the
+   * transaction may see another table. There is no prefetch, no retry, no cancel request and no
    * close on it: a page query that is running when the subscriber cancels is drained by the driver.
    *
    * @param connection the caller's; it must not be used for something else while a page is read

@@ -3,7 +3,10 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.r2dbc.internal.Catalog;
 import io.r2dbc.spi.Row;
+import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
+import java.util.HexFormat;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -32,12 +35,13 @@ record KeyType(Form form, String sql) {
     FLOAT,
     /** A number; the text form would follow lc_monetary. */
     MONEY,
-    /**
-     * PostgreSQL's text form, for every other type. That of an interval follows IntervalStyle, and
-     * is read alike whatever that says.
-     */
+    /** Its three parts, each with its sign; sql_standard writes one sign for several. */
+    INTERVAL,
+    /** PostgreSQL's text form, for every other type. */
     OTHER
   }
+
+  private static final long MICROS_PER_HOUR = 3_600_000_000L;
 
   private static final Pattern UUID_TEXT =
       Pattern.compile("\\{?[0-9a-fA-F]{4}(-?[0-9a-fA-F]{4}){7}}?");
@@ -71,6 +75,7 @@ record KeyType(Form form, String sql) {
               case "bytea" -> Form.BYTES;
               case "float4", "float8" -> Form.FLOAT;
               case "money" -> Form.MONEY;
+              case "interval" -> Form.INTERVAL;
               default -> Form.OTHER;
             };
     return new KeyType(form, form == Form.MONEY ? "numeric::money" : type.sql());
@@ -93,6 +98,7 @@ record KeyType(Form form, String sql) {
       case ISO -> "to_jsonb(" + column + ") #>> '{}'";
       case BYTES -> "'\\x' || encode(" + column + ", 'hex')";
       case FLOAT -> "encode(float8send(" + column + "::float8), 'hex')";
+      case INTERVAL -> "encode(interval_send(" + column + "), 'hex')";
       case MONEY -> column + "::numeric::text";
     };
   }
@@ -111,9 +117,26 @@ record KeyType(Form form, String sql) {
     if (read == null) {
       return null;
     }
-    return form == Form.FLOAT
-        ? Double.toString(Double.longBitsToDouble(Long.parseUnsignedLong(read.toString(), 16)))
-        : read.toString();
+    String text = read.toString();
+    return switch (form) {
+      case FLOAT -> Double.toString(Double.longBitsToDouble(Long.parseUnsignedLong(text, 16)));
+      case INTERVAL -> intervalText(ByteBuffer.wrap(HexFormat.of().parseHex(text)));
+      default -> text;
+    };
+  }
+
+  /** ISO 8601, as PostgreSQL reads it, from microseconds, days and months. */
+  private static String intervalText(ByteBuffer sent) {
+    long micros = sent.getLong();
+    int days = sent.getInt();
+    int months = sent.getInt();
+    if (days == months && (days == Integer.MAX_VALUE || days == Integer.MIN_VALUE)) {
+      return days > 0 ? "infinity" : "-infinity";
+    }
+    // Hours apart: PostgreSQL reads each number as a double.
+    long hours = micros / MICROS_PER_HOUR;
+    BigDecimal seconds = BigDecimal.valueOf(micros % MICROS_PER_HOUR, 6);
+    return "P" + months + "M" + days + "DT" + hours + "H" + seconds.toPlainString() + "S";
   }
 
   /** Refuses text that the database could not read as this type, where that is easily told. */
@@ -132,8 +155,8 @@ record KeyType(Form form, String sql) {
 
   private boolean isInteger(String text) {
     try {
-      int bits = sql.equals("smallint") ? 16 : sql.equals("integer") ? 32 : 64;
-      return text.length() <= 20 && new BigInteger(text).bitLength() < bits;
+      // Of whatever width: a key that was widened has to reach the server, which tells of it.
+      return text.length() <= 20 && new BigInteger(text).bitLength() < Long.SIZE;
     } catch (NumberFormatException e) {
       return false;
     }

@@ -1,12 +1,12 @@
 package io.github.cursorstream.r2dbc.keyset;
 
-import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.r2dbc.internal.Connections;
 import io.github.cursorstream.r2dbc.internal.Failures;
 import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.util.Logger;
@@ -24,11 +24,16 @@ final class KeysetCatalog {
   private final KeysetResolver resolver;
   private final ConcurrentMap<String, ResolvedKeyset> known = new ConcurrentHashMap<>();
   private final ConcurrentMap<Question, Mono<ResolvedKeyset>> loading = new ConcurrentHashMap<>();
-  private final AtomicBoolean warned = new AtomicBoolean();
+  private final AtomicBoolean warned;
 
   KeysetCatalog(Keyset keyset) {
+    this(keyset, new KeysetResolver(keyset), new AtomicBoolean());
+  }
+
+  private KeysetCatalog(Keyset keyset, KeysetResolver resolver, AtomicBoolean warned) {
     this.keyset = keyset;
-    this.resolver = new KeysetResolver(keyset);
+    this.resolver = resolver;
+    this.warned = warned;
   }
 
   boolean isQuery() {
@@ -66,22 +71,26 @@ final class KeysetCatalog {
 
   /** Asked once for all who want it now, and taken back when none of them is left. */
   private Mono<ResolvedKeyset> together(Mono<ResolvedKeyset> load, Question question) {
+    AtomicReference<@Nullable Mono<ResolvedKeyset>> self = new AtomicReference<>();
     // Forgotten before the answer is passed on: a retry, which may come at once, asks again.
-    Runnable forget = () -> loading.remove(question);
-    return load.doOnTerminate(forget)
-        .doOnCancel(forget)
-        .flux()
-        .replay(1)
-        .refCount()
-        .singleOrEmpty();
+    Runnable forget = () -> loading.remove(question, self.get());
+    Mono<ResolvedKeyset> shared =
+        load.doOnTerminate(forget).doOnCancel(forget).flux().replay(1).refCount().singleOrEmpty();
+    self.set(shared);
+    return shared;
   }
 
   /**
-   * After a failure that may come from a changed table, the catalog is read anew. A cursor's value
-   * that does not fit may come from a key that was widened.
+   * Nothing known yet, for a connection of the caller's: its transaction may see another table
+   * under the name, or proofs that are rolled back.
    */
+  KeysetCatalog fresh() {
+    return new KeysetCatalog(keyset, resolver, warned);
+  }
+
+  /** After a failure that may come from a changed table, the catalog is read anew. */
   void forgetIfStale(StreamOptions options, Throwable failure) {
-    if (Failures.isSchemaChange(failure) || failure instanceof InvalidCursorException) {
+    if (Failures.isSchemaChange(failure)) {
       known.remove(key(options));
     }
   }

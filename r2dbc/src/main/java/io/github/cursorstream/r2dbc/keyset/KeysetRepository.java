@@ -12,6 +12,7 @@ import io.r2dbc.spi.ConnectionFactory;
 import io.r2dbc.spi.Row;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -60,7 +61,8 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
   @Override
   public CursorBasedRepository<T> using(Connection connection) {
     Objects.requireNonNull(connection, "connection");
-    return new KeysetRepository<>(Connections.of(connection), true, catalog, mapper, defaults);
+    return new KeysetRepository<>(
+        Connections.of(connection), true, catalog.fresh(), mapper, defaults);
   }
 
   @Override
@@ -207,8 +209,8 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
             ? Mono.just(given.after())
             : cursorBasedPage(o -> given.pageSize(1)).mapNotNull(Page::cursor);
     return start
-        .map(java.util.Optional::of)
-        .defaultIfEmpty(java.util.Optional.empty())
+        .map(Optional::of)
+        .defaultIfEmpty(Optional.empty())
         .flatMap(
             cursor ->
                 withKeyset(

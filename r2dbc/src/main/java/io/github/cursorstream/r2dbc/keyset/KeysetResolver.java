@@ -10,6 +10,7 @@ import io.r2dbc.spi.R2dbcException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -77,7 +78,9 @@ final class KeysetResolver {
   // Queries.
 
   private Mono<ResolvedKeyset> query(Connection connection, String sql) {
-    List<String> names = keyset.order.stream().map(KeyColumn::name).toList();
+    Set<String> asked = new LinkedHashSet<>(keyset.columns);
+    keyset.order.forEach(column -> asked.add(column.name()));
+    List<String> names = List.copyOf(asked);
     List<Object> values = binds.subList(0, keyset.query == null ? 0 : keyset.query.names().size());
     return Catalog.query(connection, sql, values, names)
         .onErrorMap(R2dbcException.class, e -> explained(e, names))
@@ -98,7 +101,7 @@ final class KeysetResolver {
     String state = Failures.sqlState(e);
     return "42703".equals(state) || "42702".equals(state)
         ? new InvalidKeysetException(
-            "columns of the query's result, each once, required in orderBy but they were "
+            "columns of the query's result, each once, required in orderBy and select but they were "
                 + names
                 + ": "
                 + e.getMessage())

@@ -105,9 +105,9 @@ final class RecordMapper<T extends Record> implements Function<Row, T> {
 
   private int locate(String component, List<String> names) {
     String snake = component.replaceAll("(?<=[a-z0-9])(?=[A-Z])", "_").toLowerCase(Locale.ROOT);
-    for (int i = 0; i < names.size(); i++) {
-      if (names.get(i).equals(component) || names.get(i).equalsIgnoreCase(snake)) {
-        return i;
+    for (String name : List.of(component, snake)) {
+      if (names.contains(name)) {
+        return names.indexOf(name);
       }
     }
     throw new IllegalStateException(

@@ -47,12 +47,17 @@ public final class StreamOptions implements Cloneable {
    * How many rows a page has. Defaults to 1000. Use few different values: each makes its own
    * prepared statement.
    *
-   * @param rows 1 or more
+   * @param rows 1 or more, less than {@code Integer.MAX_VALUE}
    * @return options with this page size
    */
   public StreamOptions pageSize(int rows) {
     if (rows < 1) {
       throw new IllegalArgumentException("pageSize >= 1 required but it was " + rows);
+    }
+    // One row more is read where the end has to be known.
+    if (rows == Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "pageSize < " + Integer.MAX_VALUE + " required but it was " + rows);
     }
     StreamOptions copy = copy();
     copy.pageSize = rows;
@@ -80,9 +85,10 @@ public final class StreamOptions implements Cloneable {
   /**
    * How many pages are fetched at the same time, each over a connection of its own, and still
    * delivered in order. Defaults to 0: one after the other. For that the keys at which pages end
-   * are read beforehand, many at a time, by one more query over the index. At most {@code pages +
-   * 1} pages are held in memory. Replaces {@link #prefetch}. Does not apply to the caller's own
-   * connection.
+   * are read beforehand, by a query over the index for every 32 pages, so that at most {@code pages
+   * + 1} connections are in use. At most {@code pages + 1} pages are held in memory; those that are
+   * not delivered are discarded as pages. Replaces {@link #prefetch}. Does not apply to the
+   * caller's own connection.
    *
    * @param pages 0 or more
    * @return options with this read-ahead
@@ -153,6 +159,8 @@ public final class StreamOptions implements Cloneable {
    * How long a page query may take once it has a connection. Then it fails with an {@code
    * R2dbcTimeoutException}, the server is told to stop, and the physical connection is closed.
    * Defaults to no limit. Waiting for a connection is limited by the pool ({@code maxAcquireTime}).
+   * On the caller's own connection it only fails: nothing is cancelled or closed, the driver drains
+   * the query.
    *
    * @param limit more than zero
    * @return options with this limit
@@ -217,6 +225,7 @@ public final class StreamOptions implements Cloneable {
    * @return options with this secret
    */
   public StreamOptions tokenKey(byte[] secret) {
+    Objects.requireNonNull(secret, "secret");
     if (secret.length < 16) {
       throw new IllegalArgumentException(
           "tokenKey of at least 16 bytes required but it had " + secret.length);
@@ -240,8 +249,9 @@ public final class StreamOptions implements Cloneable {
 
   /**
    * Make each page query a Micrometer Observation named {@code cursorstream.page}, with the table
-   * as {@code table}. Needs {@code io.projectreactor:reactor-core-micrometer} on the class path.
-   * Defaults to none.
+   * as {@code table} ({@code query} for a query). Those for ranges and plans are named {@code
+   * cursorstream.ranges} and {@code cursorstream.explain}. Needs {@code
+   * io.projectreactor:reactor-core-micrometer} on the class path. Defaults to none.
    *
    * @param registry where observations are reported
    * @return options with this registry

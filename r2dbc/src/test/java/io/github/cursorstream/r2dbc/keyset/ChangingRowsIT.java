@@ -102,6 +102,16 @@ class ChangingRowsIT {
   }
 
   @Test
+  void tokensOutliveTheWideningOfAnIntegerKey() {
+    String token =
+        Objects.requireNonNull(Reading.page(repository, o -> o.pageSize(2)).cursor()).token();
+    database.execute("ALTER TABLE t ALTER id TYPE bigint");
+    CursorBasedRepository<Long> redeployed = Reading.ids(pool, Keyset.table("t"));
+    assertThat(Reading.read(redeployed, o -> o.after(Cursor.parse(token))))
+        .isEqualTo(List.of(30L, 40L, 50L, 60L));
+  }
+
+  @Test
   void theKeyMayBeWidenedWhileItIsRead() {
     List<Long> read = new ArrayList<>();
     StepVerifier.create(repository.cursorBasedStream(o -> o.pageSize(2)), 2)

@@ -26,7 +26,7 @@ class KeyTypeTest {
     "date, to_jsonb(k) #>> '{}'",
     "bytea, '''\\x'' || encode(k, ''hex'')'",
     "float4, 'encode(float8send(k::float8), ''hex'')'",
-    "interval, k::text",
+    "interval, 'encode(interval_send(k), ''hex'')'",
     "money, k::numeric::text"
   })
   void aColumnIsRenderedWhateverTheSessionIsSetTo(String name, String rendered) {
@@ -54,8 +54,6 @@ class KeyTypeTest {
 
   @ParameterizedTest
   @CsvSource({
-    "int2, smallint, 32768",
-    "int4, integer, 2147483648",
     "int8, bigint, 9223372036854775808",
     "int8, bigint, 1.5",
     "int8, bigint, ''",
@@ -72,6 +70,8 @@ class KeyTypeTest {
   @ParameterizedTest
   @CsvSource({
     "int2, smallint, -32768",
+    // Of a key that was widened meanwhile: the server tells, and the catalog is read anew.
+    "int4, integer, 2147483648",
     "int8, bigint, -9223372036854775808",
     "uuid, uuid, 00000000000000000000000000000000",
     "uuid, uuid, 7FFFFFFF-ffff-ffff-ffff-ffffffffffff"

@@ -57,6 +57,16 @@ class RecordMapperIT {
   }
 
   @Test
+  void theExactNameGoesBeforeItsSnakeCase() {
+    Keyset both =
+        Keyset.query("SELECT id, first_name, 'exact ' || id AS \"firstName\" FROM people")
+            .orderBy(asc("id"));
+    assertThat(read(both, Name.class))
+        .extracting(Name::firstName)
+        .isEqualTo(List.of("exact 1", "exact 2", "exact 3"));
+  }
+
+  @Test
   void componentsTakeColumnsByNameAndBySnakeCase() {
     assertThat(read(Keyset.table("people"), Person.class))
         .containsExactly(

@@ -53,6 +53,25 @@ class RefusalsIT {
 
   // S16
   @Test
+  void anUnknownColumnOfAQueryIsRefusedWhereverItIsNamed() {
+    Keyset query = Keyset.query("SELECT id FROM users");
+    for (Keyset wrong :
+        List.of(query.orderBy(asc("nope")), query.select("nope").orderBy(asc("id")))) {
+      assertThatThrownBy(() -> read(Reading.texts(pool, wrong), 2))
+          .isInstanceOf(InvalidKeysetException.class)
+          .hasMessageContaining("nope");
+    }
+  }
+
+  @Test
+  void aPageThatCannotBeLookedBehindIsRefused() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> ids(pool, Keyset.table("users")).defaults(o -> o.pageSize(2147483647)))
+        .withMessageContaining("2147483647");
+  }
+
+  // S16
+  @Test
   void wrongOrdersAndCursorsAreRefusedWithTheRuleAndTheValue() {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Keyset.table("cube").orderBy())

@@ -94,6 +94,8 @@ record SweepType(String name, String sql, List<String> values) {
               "'1 year -1 day'",
               "'-00:00:00.000001'",
               "'178000000 years'",
+              "'-1 day -02:03:04'",
+              "'-1 day +02:03:04'",
               "'2562047788:00:54.775807'"),
           type("interval_inf", "interval", "'infinity'", "'-infinity'", "'0'", "'-1 mon +29 days'"),
           type("inet", "inet", "'10.0.0.1'", "'10.0.0.1/24'", "'::1'", "'255.255.255.255'"),

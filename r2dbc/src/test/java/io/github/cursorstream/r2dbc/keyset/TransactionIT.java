@@ -100,6 +100,30 @@ class TransactionIT {
   }
 
   @Test
+  void whatATransactionTakesTheTableForIsNotTakenByOthers() {
+    sql("CREATE SCHEMA tenant");
+    sql("CREATE TABLE tenant.t AS SELECT i::bigint AS id FROM generate_series(1, 5) i");
+    sql("ALTER TABLE tenant.t ADD PRIMARY KEY (id)");
+    sql("SET LOCAL search_path = tenant");
+    CursorBasedRepository<Long> others =
+        CursorBasedRepository.create(
+            clean.pool(1), Keyset.table("t"), row -> row.get(0, Long.class));
+    StepVerifier.create(others.using(connection).cursorBasedStream())
+        .expectNextSequence(ids(1, 5))
+        .expectComplete()
+        .verify(SOON);
+    StepVerifier.create(others.cursorBasedStream())
+        .expectNextSequence(ids(1, 100))
+        .expectComplete()
+        .verify(SOON);
+    StepVerifier.create(others.using(connection).cursorBasedStream())
+        .expectNextSequence(ids(1, 5))
+        .expectComplete()
+        .verify(SOON);
+    run(connection.rollbackTransaction());
+  }
+
+  @Test
   void readsATableThatTheTransactionHasCreated() {
     sql("CREATE TABLE mine AS SELECT i::bigint AS id FROM generate_series(1, 25) i");
     sql("ALTER TABLE mine ADD PRIMARY KEY (id)");
