@@ -117,8 +117,9 @@ public final class TestDatabase implements AutoCloseable {
   }
 
   /**
-   * A pool that starts empty and gives up after 10 s, be it on acquiring, connecting or validating.
-   * It is disposed of with this database at the latest.
+   * A pool that starts empty and gives up after 10 s, be it on acquiring or connecting. It
+   * validates locally, which takes no time to limit. It is disposed of with this database at the
+   * latest.
    *
    * @param connections where the connections come from
    * @param maxSize the most connections at a time
@@ -132,7 +133,6 @@ public final class TestDatabase implements AutoCloseable {
                 .maxSize(maxSize)
                 .maxAcquireTime(POOL_TIMEOUT)
                 .maxCreateConnectionTime(POOL_TIMEOUT)
-                .maxValidationTime(POOL_TIMEOUT)
                 .build());
     pools.add(pool);
     return pool;

@@ -6,10 +6,14 @@ import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionFactory;
 import io.r2dbc.spi.Wrapped;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import reactor.core.CoreSubscriber;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Operators;
+import reactor.core.publisher.Sinks;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
 import reactor.util.Logger;
@@ -37,22 +41,55 @@ final class BorrowedConnections implements Connections {
   @Override
   public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
     return Mono.usingWhen(
-            factory.create(),
-            connection -> TimeLimit.of(timeout, inOrder(connection, work.apply(connection))),
-            BorrowedConnections::giveBack,
+            Mono.from(factory.create()).map(Lease::new),
+            lease -> TimeLimit.of(timeout, lease.begin(work)),
+            lease -> giveBack(lease.connection),
             BorrowedConnections::afterFailure,
             BorrowedConnections::stopAndGiveBack)
         .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
   }
 
   /**
-   * Starts and cancels the work where the question that follows a cancel is asked too. Otherwise a
-   * statement that one thread is about to send, while another one cancels, comes behind that
-   * question and is left to the next borrower.
+   * One use of a connection. Knows whether the work's first statement is still on its way into the
+   * driver: one that a thread is about to send, while another thread cancels, would come behind the
+   * question that follows the cancel, and be left to the next borrower. The work starts on whatever
+   * thread brings the connection: moved to the event loop, a page's query would wait there until
+   * the page before it is emitted.
    */
-  private static <T> Mono<T> inOrder(Connection connection, Mono<T> work) {
-    Scheduler loop = loop(connection);
-    return work.subscribeOn(loop).cancelOn(loop);
+  private static final class Lease {
+
+    final Connection connection;
+
+    private final AtomicBoolean used = new AtomicBoolean();
+    private final Sinks.Empty<Void> begun = Sinks.empty();
+
+    Lease(Connection connection) {
+      this.connection = connection;
+    }
+
+    /** What follows the first statement happens on the event loop, and so does the cancel. */
+    <T> Mono<T> begin(Function<Connection, Mono<T>> work) {
+      Mono<T> onLoop = work.apply(connection).cancelOn(loop(connection));
+      return new Mono<T>() {
+        @Override
+        public void subscribe(CoreSubscriber<? super T> actual) {
+          if (used.getAndSet(true)) {
+            Operators.complete(actual); // Cancelled, and perhaps given back.
+            return;
+          }
+          try {
+            onLoop.subscribe(actual);
+          } finally {
+            begun.tryEmitEmpty();
+          }
+        }
+      };
+    }
+
+    /** Completes once the work has sent its first statement, or never will. */
+    Mono<Void> begun() {
+      return used.getAndSet(true) ? begun.asMono() : Mono.empty();
+    }
   }
 
   private static Mono<Void> giveBack(Connection connection) {
@@ -60,20 +97,24 @@ final class BorrowedConnections implements Connections {
     return Mono.defer(() -> Mono.from(connection.close())).onErrorResume(e -> logged("close", e));
   }
 
-  private static Mono<Void> afterFailure(Connection connection, Throwable failure) {
+  private static Mono<Void> afterFailure(Lease lease, Throwable failure) {
     if (failure instanceof TimeLimit) {
-      return destroy(connection);
+      return destroy(lease.connection);
     }
     // The driver's failures end the statement; those of a mapper leave it running.
     return failure instanceof PostgresqlException
-        ? giveBack(connection)
-        : stopAndGiveBack(connection);
+        ? giveBack(lease.connection)
+        : stopAndGiveBack(lease);
   }
 
   /**
    * After a cancel, or a failure of the mapper, the statement may still run. Its connection is
    * given back only when the server has answered, or the next borrower would wait for it.
    */
+  private static Mono<Void> stopAndGiveBack(Lease lease) {
+    return lease.begun().then(Mono.defer(() -> stopAndGiveBack(lease.connection)));
+  }
+
   private static Mono<Void> stopAndGiveBack(Connection connection) {
     // Cached, because a question must not be taken back once it is on its way.
     Mono<Void> answer = answered(connection).cache();

@@ -10,6 +10,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import reactor.core.Disposable;
+import reactor.core.publisher.BaseSubscriber;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
@@ -27,7 +28,7 @@ class CancelOrderTest {
   }
 
   @Test
-  void connectionIsAskedBehindTheStatementThatIsBeingSent() throws InterruptedException {
+  void connectionIsAskedBehindTheStatementThatIsBeingSent() throws Exception {
     FakeConnection connection = new FakeConnection();
     connection.loop = Schedulers.fromExecutorService(eventLoop);
     Connections connections =
@@ -49,10 +50,31 @@ class CancelOrderTest {
     Disposable running = connections.use(c -> statement, null).subscribe();
     sending.await();
     running.dispose();
+    // Whatever the cancel had done on the event loop is done, and could have come first.
+    eventLoop.submit(() -> {}).get();
     cancelled.countDown();
 
     await().until(() -> connection.log.contains("close"));
     assertThat(connection.log.subList(0, 2)).containsExactly("sent", "ping");
+  }
+
+  @Test
+  void workThatIsCancelledBeforeItStartsNeverStarts() {
+    FakeConnection connection = new FakeConnection();
+    Mono<Object> statement = Mono.fromRunnable(() -> connection.log.add("sent"));
+    Connections connections = Connections.of(connection.factory(Mono.just(connection.proxy())));
+    BaseSubscriber<Object> subscriber = new BaseSubscriber<>() {};
+
+    connections
+        .use(
+            c -> {
+              subscriber.cancel(); // It has the connection, and has not begun.
+              return statement;
+            },
+            null)
+        .subscribe(subscriber);
+
+    assertThat(connection.log).containsExactly("ping", "close");
   }
 
   private static void awaitUninterrupted(CountDownLatch latch) {

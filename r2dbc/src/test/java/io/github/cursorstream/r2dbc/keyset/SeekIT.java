@@ -19,11 +19,13 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Page n reads at most what page 1 reads, and 5 buffers more for each branch. */
 class SeekIT {
 
-  private static final int ROWS = 502_000;
+  // Far behind page 5,000: a sampled histogram is wrong by some thousand rows, and where it says
+  // that next to nothing is left, the planner rightly reads all of it and sorts.
+  private static final int ROWS = 520_000;
   private static final int PAGE = 100;
   private static final int PAGE_5000 = 4_999 * PAGE;
   private static final int[] PLACES = {
-    1, 1_000, 100_000, 166_600, ROWS / 2 - 50, 334_000, PAGE_5000, 501_990
+    1, 1_000, 100_000, 166_600, ROWS / 2 - 50, 334_000, PAGE_5000, ROWS - 10
   };
 
   private static TestDatabase database;
