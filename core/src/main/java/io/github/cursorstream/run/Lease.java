@@ -1,0 +1,31 @@
+package io.github.cursorstream.run;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A consumer's slot, as its present owner knows it. It is the owner's as long as {@code epoch} is
+ * the slot's, and what it holds is still to be done as long as {@code serial} is.
+ *
+ * @param run as it was when the slot was taken, or last completed something
+ * @param number of the slot, from 1
+ * @param epoch grows with each owner
+ * @param serial grows with each batch. Two guards, because one owner can meet its own past: a batch
+ *     whose connection broke may be committed while the owner does it again.
+ * @param range what is held; null if there is nothing to do now
+ * @param attempt how often this range has been begun, this time included
+ */
+public record Lease(
+    Run run, int number, long epoch, long serial, @Nullable Range range, int attempt) {
+
+  /**
+   * A name of this batch that no other has, the same at each of its attempts: for idempotency keys.
+   *
+   * @return run and range, never null
+   */
+  public String batchId() {
+    Range held = range;
+    return held == null
+        ? run.id() + ":" + number + ":" + serial
+        : run.id() + ":" + (held.after() == null ? "" : held.after()) + ":" + held.upTo();
+  }
+}

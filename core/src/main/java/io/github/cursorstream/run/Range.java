@@ -1,0 +1,19 @@
+package io.github.cursorstream.run;
+
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A piece of a run's work: what lies behind one position, up to another. Positions are opaque here;
+ * only the run's kind can read them.
+ *
+ * @param after exclusive; null for the beginning
+ * @param upTo inclusive
+ */
+public record Range(@Nullable String after, String upTo) {
+
+  /** Checks for nulls. */
+  public Range {
+    Objects.requireNonNull(upTo, "upTo");
+  }
+}

@@ -1,0 +1,44 @@
+package io.github.cursorstream.run;
+
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A line of a run's log. Completed batches are counted, not logged.
+ *
+ * @param id grows
+ * @param run whose
+ * @param at by the store's clock
+ * @param type what happened
+ * @param who a person or a node
+ * @param detail why, or with what; null for nothing more to say
+ */
+public record RunEvent(
+    long id, long run, Instant at, Type type, String who, @Nullable String detail) {
+
+  /** What can happen. */
+  public enum Type {
+    /** It became known. */
+    CREATED,
+    /** A verb changed its state. */
+    VERB,
+    /** Its bounds were fixed, and its consumers can work. */
+    OPENED,
+    /** Parameters were changed. */
+    CHANGED,
+    /** A slot was taken from an owner whose lease had run out. */
+    TAKEN_OVER,
+    /** A batch failed. */
+    BATCH_FAILED,
+    /** A row was put aside. */
+    DEAD_LETTER,
+    /** The last batch in flight was done, and it is paused. */
+    PAUSED,
+    /** The last batch in flight was done, and it is cancelled. */
+    CANCELLED,
+    /** It failed. */
+    FAILED,
+    /** Everything is done. */
+    SUCCEEDED
+  }
+}

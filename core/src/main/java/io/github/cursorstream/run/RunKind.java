@@ -1,0 +1,82 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Mono;
+
+/**
+ * The code of a kind of run. It alone can read positions. Not API: see the rooms that have some.
+ */
+public interface RunKind {
+
+  /**
+   * How runs refer to it.
+   *
+   * @return the same on all nodes
+   */
+  String name();
+
+  /**
+   * Where the work begins and ends, asked once for each run.
+   *
+   * @param run to be opened
+   * @return the bounds; empty if there is nothing to do
+   */
+  Mono<Range> bounds(Run run);
+
+  /**
+   * Ends of the next batches, of {@code run.parameters().batchSize()} keys each.
+   *
+   * @param run with {@code tail}, behind which they are looked for, and {@code upper}, which is the
+   *     last of them if it is reached
+   * @param count at most so many
+   * @return at least one
+   */
+  Mono<List<String>> ends(Run run, int count);
+
+  /**
+   * Does what is held, and completes it: both or neither where the work is transactional.
+   *
+   * @param lease held, with a range
+   * @param time for {@link RunStore#complete}
+   * @return the lease with its next range
+   */
+  Mono<Lease> work(Lease lease, Duration time);
+
+  /**
+   * A position that cuts a range in two.
+   *
+   * @param lease held, with a range
+   * @return the end of the first half; empty if it has but one row
+   */
+  Mono<String> middle(Lease lease);
+
+  /**
+   * What the one row of a range holds.
+   *
+   * @param lease held, with a range
+   * @return as JSON; empty if it is not there any more
+   */
+  Mono<String> row(Lease lease);
+
+  /**
+   * Whether a failure is worth looking for a bad row: not if the database went away.
+   *
+   * @param failure of the work
+   * @return false if the same batch may well succeed as it is
+   */
+  default boolean isOfTheRows(Throwable failure) {
+    return true;
+  }
+
+  /**
+   * Whether a failure says that the batch took too long, so that smaller ones may pass.
+   *
+   * @param failure of the work
+   * @return true to cut the range at once
+   */
+  default boolean isTimeout(@Nullable Throwable failure) {
+    return false;
+  }
+}

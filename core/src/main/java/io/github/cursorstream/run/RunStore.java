@@ -1,0 +1,180 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * Where runs live. Everything that nodes have to agree on is decided here, atomically: states,
+ * leases, what is handed out to whom. All publishers are cold; each subscription asks once.
+ *
+ * <p>The second half is the protocol of a {@link Runner}'s consumers. It is public because stores
+ * live in other modules; not API.
+ */
+public interface RunStore {
+
+  /**
+   * Creates a run, unless one with the same name and arguments has not ended yet.
+   *
+   * @param run what is to be done
+   * @param who for the log
+   * @return the new run, or the one that there is
+   */
+  Mono<Run> create(NewRun run, String who);
+
+  /**
+   * One run.
+   *
+   * @param id its number
+   * @return the run, or empty
+   */
+  Mono<Run> find(long id);
+
+  /**
+   * The newest run of a name.
+   *
+   * @param name how people call it
+   * @return the run, or empty
+   */
+  Mono<Run> latest(String name);
+
+  /**
+   * All runs, ended ones included.
+   *
+   * @return the oldest first
+   */
+  Flux<Run> runs();
+
+  /**
+   * Says a verb. What it does is in {@link Transitions}. The forced ones take the leases away, so
+   * that nobody can complete what is in flight; it is handed out again after a resume.
+   *
+   * @param run which run
+   * @param verb what is said
+   * @param who for the log
+   * @param why for the log, or null
+   * @return what it did; an error if there is no such run
+   */
+  Mono<VerbResult> say(long run, Verb verb, String who, @Nullable String why);
+
+  /**
+   * Changes parameters. A new batch size forgets the ends that were found for the old one; a new
+   * number of consumers adds slots, or takes away the highest ones, each once it holds nothing.
+   *
+   * @param run which run
+   * @param change from the present ones
+   * @param who for the log
+   * @return the run with its new parameters; an error if there is no such run
+   */
+  Mono<Run> change(long run, UnaryOperator<RunParameters> change, String who);
+
+  /**
+   * The log of a run.
+   *
+   * @param run which run
+   * @param after only what came after the event with this id; 0 for all
+   * @return the oldest first
+   */
+  Flux<RunEvent> events(long run, long after);
+
+  /**
+   * The rows of a run that were put aside.
+   *
+   * @param run which run
+   * @return the oldest first
+   */
+  Flux<DeadLetter> deadLetters(long run);
+
+  /**
+   * Hands the rows that were put aside out again, and forgets them.
+   *
+   * @param run which run; it has to be running, paused or failed
+   * @param who for the log
+   * @return how many there were
+   */
+  Mono<Long> retryDeadLetters(long run, String who);
+
+  // The protocol of consumers.
+
+  /**
+   * Runs that wait to be opened.
+   *
+   * @param kinds whose code is here
+   * @return the oldest first
+   */
+  Flux<Run> enqueued(Set<String> kinds);
+
+  /**
+   * Opens an enqueued run: fixes its bounds and makes its slots. Nothing happens if somebody else
+   * was first.
+   *
+   * @param run which run
+   * @param start where it begins, exclusive; null for the beginning
+   * @param upper where it ends, inclusive; null if there is nothing to do: it succeeds
+   * @param who for the log
+   * @return the run
+   */
+  Mono<Run> open(long run, @Nullable String start, @Nullable String upper, String who);
+
+  /**
+   * Adds ends of batches, if nobody has done so meanwhile.
+   *
+   * @param run which run
+   * @param tail behind which end they were looked for
+   * @param ends in order
+   * @return done
+   */
+  Mono<Void> extend(long run, @Nullable String tail, List<String> ends);
+
+  /**
+   * Takes a slot that is free, or whose lease has run out, of a run that has something to do for
+   * it. Slots that hold a range come first. A slot that holds a range has it begun once more.
+   *
+   * @param owner who takes it
+   * @param kinds whose code is here
+   * @param lease how long it is the owner's without a sign of life
+   * @return the slot, or empty
+   */
+  Mono<Lease> take(String owner, Set<String> kinds, Duration lease);
+
+  /**
+   * A sign of life.
+   *
+   * @param lease held
+   * @param time how long it is the owner's from now on
+   * @return whether it still is
+   */
+  Mono<Boolean> renew(Lease lease, Duration time);
+
+  /**
+   * Gives a slot back, with the range in it.
+   *
+   * @param lease held
+   * @return done, also if it was lost
+   */
+  Mono<Void> release(Lease lease);
+
+  /**
+   * Completes what is held, if anything, and takes the next range.
+   *
+   * @param lease held
+   * @param rows what the work counted
+   * @param time how long it is the owner's from now on
+   * @return the lease with its next range; with none if there is nothing to do now
+   */
+  Mono<Lease> complete(Lease lease, long rows, Duration time);
+
+  /**
+   * Puts away what is held and could not be done, and takes the next range.
+   *
+   * @param lease held
+   * @param failure what becomes of it
+   * @param time how long it is the owner's from now on
+   * @return the lease with its next range; with none if there is nothing to do now
+   */
+  Mono<Lease> fail(Lease lease, BatchFailure failure, Duration time);
+}
