@@ -229,7 +229,8 @@ public record RunParameters(
    */
   public Duration backoff(int failed) {
     double factor = Math.pow(2, Math.max(0, failed - 1));
-    double millis = Math.min(maxBackoff.toMillis(), minBackoff.toMillis() * factor);
+    double millis =
+        Math.min((double) maxBackoff.toMillis(), (double) minBackoff.toMillis() * factor);
     return Duration.ofMillis((long) millis);
   }
 }
