@@ -1,0 +1,122 @@
+package io.github.cursorstream.r2dbc.store;
+
+import io.r2dbc.spi.Batch;
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.ConnectionMetadata;
+import io.r2dbc.spi.IsolationLevel;
+import io.r2dbc.spi.Statement;
+import io.r2dbc.spi.TransactionDefinition;
+import io.r2dbc.spi.ValidationDepth;
+import java.time.Duration;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Mono;
+
+/** What a batch's work is given: everything but the end of the transaction it lives in. */
+final class BatchConnection implements Connection {
+
+  private final Connection connection;
+
+  BatchConnection(Connection connection) {
+    this.connection = connection;
+  }
+
+  private static Mono<Void> refused(String what) {
+    return Mono.error(
+        () ->
+            new IllegalStateException(
+                "a batch's connection must be left in its transaction but the work called "
+                    + what
+                    + "; it is committed together with the run's place when the work completes,"
+                    + " and rolled back when it fails"));
+  }
+
+  @Override
+  public Publisher<Void> beginTransaction() {
+    return refused("beginTransaction()");
+  }
+
+  @Override
+  public Publisher<Void> beginTransaction(TransactionDefinition definition) {
+    return refused("beginTransaction(definition)");
+  }
+
+  @Override
+  public Publisher<Void> close() {
+    return refused("close()");
+  }
+
+  @Override
+  public Publisher<Void> commitTransaction() {
+    return refused("commitTransaction()");
+  }
+
+  @Override
+  public Publisher<Void> rollbackTransaction() {
+    return refused("rollbackTransaction()");
+  }
+
+  @Override
+  public Publisher<Void> setAutoCommit(boolean autoCommit) {
+    return refused("setAutoCommit(" + autoCommit + ")");
+  }
+
+  @Override
+  public Publisher<Void> setTransactionIsolationLevel(IsolationLevel isolationLevel) {
+    return refused("setTransactionIsolationLevel(" + isolationLevel.asSql() + ")");
+  }
+
+  @Override
+  public Batch createBatch() {
+    return connection.createBatch();
+  }
+
+  @Override
+  public Publisher<Void> createSavepoint(String name) {
+    return connection.createSavepoint(name);
+  }
+
+  @Override
+  public Statement createStatement(String sql) {
+    return connection.createStatement(sql);
+  }
+
+  @Override
+  public boolean isAutoCommit() {
+    return false;
+  }
+
+  @Override
+  public ConnectionMetadata getMetadata() {
+    return connection.getMetadata();
+  }
+
+  @Override
+  public IsolationLevel getTransactionIsolationLevel() {
+    return IsolationLevel.READ_COMMITTED;
+  }
+
+  @Override
+  public Publisher<Void> releaseSavepoint(String name) {
+    return connection.releaseSavepoint(name);
+  }
+
+  @Override
+  public Publisher<Void> rollbackTransactionToSavepoint(String name) {
+    return connection.rollbackTransactionToSavepoint(name);
+  }
+
+  @Override
+  public Publisher<Void> setLockWaitTimeout(Duration timeout) {
+    return connection.setLockWaitTimeout(timeout);
+  }
+
+  @Override
+  public Publisher<Void> setStatementTimeout(Duration timeout) {
+    return connection.setStatementTimeout(timeout);
+  }
+
+  @Override
+  public Publisher<Boolean> validate(ValidationDepth depth) {
+    return connection.validate(depth);
+  }
+}

@@ -1,0 +1,72 @@
+package io.github.cursorstream.r2dbc.store;
+
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.RunParameters;
+import io.r2dbc.spi.Connection;
+import java.time.Duration;
+import java.util.function.Function;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** The transaction of one batch. Its values are numbers, so they can stand in the text. */
+final class BatchTransaction {
+
+  /** A batch waits for a lock no longer than that: somebody else may wait behind it. */
+  private static final Duration LOCK_TIMEOUT = Duration.ofSeconds(10);
+
+  private BatchTransaction() {}
+
+  static Mono<Lease> run(
+      Connection connection,
+      Lease lease,
+      Function<Connection, ? extends Publisher<Long>> work,
+      Duration time) {
+    Mono<Long> rows =
+        Flux.defer(() -> work.apply(new BatchConnection(connection))).reduce(0L, Long::sum);
+    return Mono.usingWhen(
+        Mono.just(connection),
+        c ->
+            Transaction.sent(c, begin(lease, time))
+                .then(rows)
+                .flatMap(done -> completeAndCommit(c, lease, done, time)),
+        c -> Mono.empty(),
+        (c, failure) -> Transaction.sent(c, "ROLLBACK").onErrorComplete(),
+        c -> Transaction.sent(c, "ROLLBACK").onErrorComplete());
+  }
+
+  static String[] begin(Lease lease, Duration time) {
+    RunParameters parameters = lease.run().parameters();
+    long timeout = parameters.timeout().toMillis();
+    long run = lease.run().id();
+    return new String[] {
+      Transaction.BEGIN,
+      "SET LOCAL statement_timeout = " + timeout,
+      "SET LOCAL lock_timeout = " + Math.min(timeout, LOCK_TIMEOUT.toMillis()),
+      // A node that is frozen between two statements must not hold locks longer than its lease.
+      "SET LOCAL idle_in_transaction_session_timeout = " + time.toMillis(),
+      "SELECT set_config('cursorstream.batch', '%d:%d:%d', true),"
+              .formatted(run, lease.number(), lease.serial())
+          + " pg_advisory_xact_lock(cursorstream.lock_key(%d, %d))".formatted(run, lease.number())
+    };
+  }
+
+  /** In one message: frozen between the two, it would keep the run's row from everybody. */
+  private static Mono<Lease> completeAndCommit(
+      Connection connection, Lease lease, long rows, Duration time) {
+    String complete =
+        PostgresRunStore.LEASE
+            + "cursorstream.complete_in_transaction(%d, %d, %d, %d, %d, %d) AS c"
+                .formatted(
+                    lease.run().id(),
+                    lease.number(),
+                    lease.epoch(),
+                    lease.serial(),
+                    rows,
+                    time.toMillis());
+    return Flux.defer(
+            () -> Flux.from(connection.createBatch().add(complete).add("COMMIT").execute()))
+        .concatMap(result -> result.map((row, metadata) -> Rows.lease(row)))
+        .next();
+  }
+}

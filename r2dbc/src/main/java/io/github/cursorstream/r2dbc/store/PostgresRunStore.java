@@ -1,0 +1,547 @@
+package io.github.cursorstream.r2dbc.store;
+
+import io.github.cursorstream.r2dbc.internal.Connections;
+import io.github.cursorstream.r2dbc.internal.Failures;
+import io.github.cursorstream.run.BatchFailure;
+import io.github.cursorstream.run.BatchFailure.Again;
+import io.github.cursorstream.run.DeadLetter;
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.LostLeaseException;
+import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunEvent;
+import io.github.cursorstream.run.RunParameters;
+import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.RunStore;
+import io.github.cursorstream.run.Transitions;
+import io.github.cursorstream.run.Verb;
+import io.github.cursorstream.run.VerbResult;
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.ConnectionFactory;
+import io.r2dbc.spi.Row;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * Runs in tables of the schema {@code cursorstream}, which any number of applications may share.
+ * What has to be atomic is a function there: see the resource {@code V1__runs.sql}, which {@link
+ * #migrate()}, Flyway or Liquibase install.
+ *
+ * <p>Each call takes a connection for as long as it lasts, and no session state: a pooler in
+ * transaction mode is fine. Lease times go by the server's clock.
+ */
+public final class PostgresRunStore implements RunStore {
+
+  /** How long a store's own statement may take: it holds no lock for longer than a batch's end. */
+  private static final Duration TIMEOUT = Duration.ofSeconds(30);
+
+  /** SQLSTATE of the fence in V1__runs.sql. */
+  private static final String LOST = "CS001";
+
+  /** Reads what the functions return: the slot, and the run as it is then. */
+  static final String LEASE =
+      "SELECT c.number, c.epoch, c.serial, c.after, c.upto, c.attempt, (c.run).* FROM ";
+
+  private final Connections connections;
+
+  private PostgresRunStore(ConnectionFactory factory) {
+    this.connections = Connections.of(factory);
+  }
+
+  /**
+   * A store in this database. For work that shares a transaction with its place, it has to be the
+   * database that the work writes to.
+   *
+   * @param connectionFactory a pool, with a connection for each consumer of this node and one more
+   * @return a store
+   */
+  public static PostgresRunStore create(ConnectionFactory connectionFactory) {
+    return new PostgresRunStore(Objects.requireNonNull(connectionFactory, "connectionFactory"));
+  }
+
+  /**
+   * Installs or updates the schema {@code cursorstream}. Nodes that do so at the same time wait for
+   * each other.
+   *
+   * @return done; an error if the schema is newer than this library
+   */
+  public Mono<Void> migrate() {
+    return connections.use(Migration::run, null);
+  }
+
+  @Override
+  public Mono<Run> create(NewRun run, String who) {
+    RunParameters p = run.parameters();
+    Mono<Run> inserted =
+        query(
+                """
+                WITH created AS (
+                  INSERT INTO cursorstream.run (name, kind, arguments, state, batch_size, consumers,
+                    pause_ms, rows_per_second, attempts, min_backoff_ms, max_backoff_ms,
+                    dead_letter_budget, timeout_ms)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                  ON CONFLICT (name, md5(arguments))
+                    WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED') DO NOTHING
+                  RETURNING *),
+                logged AS (
+                  INSERT INTO cursorstream.event (run, type, who)
+                  SELECT id, 'CREATED', $14 FROM created)
+                SELECT r.* FROM created AS r""",
+                Rows::run,
+                run.name(),
+                run.kind(),
+                run.arguments(),
+                (run.held() ? RunState.HELD : RunState.ENQUEUED).name(),
+                p.batchSize(),
+                p.consumers(),
+                p.pause().toMillis(),
+                p.rowsPerSecond(),
+                p.attempts(),
+                p.minBackoff().toMillis(),
+                p.maxBackoff().toMillis(),
+                p.deadLetters(),
+                p.timeout().toMillis(),
+                who)
+            .next();
+    Mono<Run> alive =
+        query(
+                """
+                SELECT r.* FROM cursorstream.run AS r WHERE name = $1 AND md5(arguments) = md5($2)
+                AND state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED')""",
+                Rows::run,
+                run.name(),
+                run.arguments())
+            .next();
+    // Again, should that one end in between.
+    return inserted.switchIfEmpty(alive).repeatWhenEmpty(10, attempts -> attempts);
+  }
+
+  @Override
+  public Mono<Run> find(long id) {
+    return query("SELECT r.* FROM cursorstream.run AS r WHERE id = $1", Rows::run, id).next();
+  }
+
+  @Override
+  public Mono<Run> latest(String name) {
+    return query(
+            "SELECT r.* FROM cursorstream.run AS r WHERE name = $1 ORDER BY id DESC LIMIT 1",
+            Rows::run,
+            name)
+        .next();
+  }
+
+  @Override
+  public Flux<Run> runs() {
+    return query("SELECT r.* FROM cursorstream.run AS r WHERE $1 ORDER BY id", Rows::run, true);
+  }
+
+  @Override
+  public Flux<Run> enqueued(Set<String> kinds) {
+    return query(
+        """
+        SELECT r.* FROM cursorstream.run AS r WHERE state = 'ENQUEUED' AND kind = ANY ($1)
+        ORDER BY id""",
+        Rows::run,
+        (Object) kinds.toArray(String[]::new));
+  }
+
+  @Override
+  public Mono<VerbResult> say(long run, Verb verb, String who, @Nullable String why) {
+    boolean forced = verb == Verb.FORCE_PAUSE || verb == Verb.FORCE_CANCEL;
+    return locked(
+        run,
+        (connection, found) -> {
+          VerbResult result =
+              Transitions.of(found.state(), verb, found.isOpened(), found.inFlight() == 0);
+          if (result.kind() != VerbResult.Kind.DONE) {
+            return Mono.just(result);
+          }
+          Mono<Void> revoked = forced ? revoke(connection, run) : Mono.empty();
+          return revoked
+              .then(
+                  Statements.update(
+                      connection,
+                      """
+                      UPDATE cursorstream.run SET state = $2, ended_at = CASE WHEN $2 IN
+                        ('CANCELLED', 'SUCCEEDED') THEN clock_timestamp() END WHERE id = $1""",
+                      run,
+                      result.state().name()))
+              .then(
+                  log(
+                      connection,
+                      run,
+                      RunEvent.Type.VERB,
+                      who,
+                      verb + (why == null ? "" : ": " + why)))
+              .thenReturn(result);
+        });
+  }
+
+  /** Takes leases away; what was held waits to be done again. */
+  private static Mono<Void> revoke(Connection connection, long run) {
+    return Statements.update(
+            connection,
+            """
+            WITH held AS (
+              INSERT INTO cursorstream.waiting (run, after, upto, attempts)
+              SELECT run, after, upto, attempt FROM cursorstream.consumer
+              WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
+            freed AS (
+              UPDATE cursorstream.consumer SET epoch = epoch + 1, lease_until = '-infinity',
+                after = NULL, upto = NULL WHERE run = $1)
+            UPDATE cursorstream.run SET in_flight = 0,
+              waiting = waiting + (SELECT count(*) FROM held) WHERE id = $1""",
+            run)
+        .then();
+  }
+
+  @Override
+  public Mono<Run> change(long run, UnaryOperator<RunParameters> change, String who) {
+    return locked(
+        run,
+        (connection, found) -> {
+          RunParameters p = change.apply(found.parameters());
+          if (p.equals(found.parameters())) {
+            return Mono.just(found);
+          }
+          Mono<Long> slots =
+              found.isOpened()
+                  ? Statements.update(
+                      connection, "SELECT cursorstream.set_slots($1, $2)", run, p.consumers())
+                  : Mono.just(0L);
+          return slots
+              .then(
+                  Statements.update(
+                      connection,
+                      """
+                      UPDATE cursorstream.run SET
+                        ends = CASE WHEN batch_size = $2 THEN ends ELSE '{}' END,
+                        tail = CASE WHEN batch_size = $2 THEN tail ELSE position END,
+                        batch_size = $2, consumers = $3, pause_ms = $4, rows_per_second = $5,
+                        attempts = $6, min_backoff_ms = $7, max_backoff_ms = $8,
+                        dead_letter_budget = $9, timeout_ms = $10
+                      WHERE id = $1""",
+                      run,
+                      p.batchSize(),
+                      p.consumers(),
+                      p.pause().toMillis(),
+                      p.rowsPerSecond(),
+                      p.attempts(),
+                      p.minBackoff().toMillis(),
+                      p.maxBackoff().toMillis(),
+                      p.deadLetters(),
+                      p.timeout().toMillis()))
+              .then(log(connection, run, RunEvent.Type.CHANGED, who, p.toString()))
+              .then(
+                  Statements.query(
+                          connection,
+                          "SELECT r.* FROM cursorstream.run AS r WHERE id = $1",
+                          Rows::run,
+                          run)
+                      .next());
+        });
+  }
+
+  @Override
+  public Flux<RunEvent> events(long run, long after) {
+    return query(
+        "SELECT * FROM cursorstream.event WHERE run = $1 AND id > $2 ORDER BY id",
+        Rows::event,
+        run,
+        after);
+  }
+
+  @Override
+  public Flux<DeadLetter> deadLetters(long run) {
+    return query(
+        """
+        SELECT run, after, upto, "row"::text AS row, error, attempts, at
+        FROM cursorstream.dead_letter WHERE run = $1 ORDER BY id""",
+        Rows::deadLetter,
+        run);
+  }
+
+  @Override
+  public Mono<Long> retryDeadLetters(long run, String who) {
+    return locked(
+        run,
+        (connection, found) ->
+            Statements.query(
+                    connection,
+                    """
+                    WITH gone AS (
+                      DELETE FROM cursorstream.dead_letter WHERE run = $1 RETURNING id, after, upto),
+                    again AS (
+                      INSERT INTO cursorstream.waiting (run, after, upto, attempts)
+                      SELECT $1, after, upto, 0 FROM gone ORDER BY id RETURNING 1),
+                    counted AS (SELECT count(*)::int AS n FROM again)
+                    UPDATE cursorstream.run SET waiting = waiting + n, dead_letters = 0
+                    FROM counted WHERE id = $1 RETURNING n::bigint AS n""",
+                    row -> Rows.number(row, "n"),
+                    run)
+                .next()
+                .flatMap(
+                    n ->
+                        log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
+                            .thenReturn(n)));
+  }
+
+  @Override
+  public Mono<Run> open(long run, @Nullable String start, @Nullable String upper, String who) {
+    return query(
+            """
+            WITH opened AS (
+              UPDATE cursorstream.run SET state = CASE WHEN $3::text IS NULL THEN 'SUCCEEDED'
+                  ELSE 'RUNNING' END,
+                position = $2::text, tail = $2::text, upper = $3::text,
+                started_at = clock_timestamp(),
+                ended_at = CASE WHEN $3::text IS NULL THEN clock_timestamp() END
+              WHERE id = $1 AND state = 'ENQUEUED' RETURNING *),
+            logged AS (
+              INSERT INTO cursorstream.event (run, type, who)
+              SELECT id, unnest(CASE WHEN upper IS NULL THEN '{OPENED,SUCCEEDED}'::text[]
+                ELSE '{OPENED}' END), $4 FROM opened),
+            slots AS (
+              INSERT INTO cursorstream.consumer (run, number)
+              SELECT id, generate_series(1, consumers) FROM opened WHERE upper IS NOT NULL)
+            SELECT r.* FROM opened AS r""",
+            Rows::run,
+            run,
+            Statements.text(start),
+            Statements.text(upper),
+            who)
+        .next()
+        .switchIfEmpty(find(run));
+  }
+
+  @Override
+  public Mono<Void> extend(long run, @Nullable String tail, List<String> ends) {
+    return query(
+            """
+            UPDATE cursorstream.run SET ends = ends || $3::text[], tail = $4
+            WHERE id = $1 AND tail IS NOT DISTINCT FROM $2::text RETURNING id""",
+            row -> true,
+            run,
+            Statements.text(tail),
+            ends.toArray(String[]::new),
+            ends.get(ends.size() - 1))
+        .then();
+  }
+
+  @Override
+  public Mono<Lease> take(String owner, Set<String> kinds, Duration lease) {
+    return query(
+            LEASE + "cursorstream.take($1, $2, $3) AS c",
+            Rows::lease,
+            owner,
+            kinds.toArray(String[]::new),
+            lease.toMillis())
+        .next();
+  }
+
+  @Override
+  public Mono<Boolean> renew(Lease lease, Duration time) {
+    return query(
+            """
+            UPDATE cursorstream.consumer
+            SET lease_until = clock_timestamp() + $4 * interval '1 ms'
+            WHERE run = $1 AND number = $2 AND epoch = $3 RETURNING number""",
+            row -> true,
+            lease.run().id(),
+            lease.number(),
+            lease.epoch(),
+            time.toMillis())
+        .next()
+        .defaultIfEmpty(false);
+  }
+
+  @Override
+  public Mono<Void> release(Lease lease) {
+    return query(
+            """
+            UPDATE cursorstream.consumer
+            SET lease_until = '-infinity', attempt = greatest(attempt - 1, 0)
+            WHERE run = $1 AND number = $2 AND epoch = $3 RETURNING number""",
+            row -> true,
+            lease.run().id(),
+            lease.number(),
+            lease.epoch())
+        .then();
+  }
+
+  @Override
+  public Mono<Lease> complete(Lease lease, long rows, Duration time) {
+    return query(
+            LEASE + "cursorstream.complete($1, $2, $3, $4, $5, $6) AS c",
+            Rows::lease,
+            lease.run().id(),
+            lease.number(),
+            lease.epoch(),
+            lease.serial(),
+            rows,
+            time.toMillis())
+        .next()
+        .onErrorMap(e -> lost(e, lease));
+  }
+
+  @Override
+  public Mono<Lease> fail(Lease lease, BatchFailure failure, Duration time) {
+    List<Again> again = failure.again();
+    DeadLetter dead = failure.deadLetter();
+    return query(
+            LEASE
+                + "cursorstream.fail($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+                + " $15) AS c",
+            Rows::lease,
+            lease.run().id(),
+            lease.number(),
+            lease.epoch(),
+            lease.serial(),
+            failure.error(),
+            again.stream().map(a -> a.range().after()).toArray(String[]::new),
+            again.stream().map(a -> a.range().upTo()).toArray(String[]::new),
+            again.stream().map(Again::attempts).toArray(Integer[]::new),
+            again.stream().map(a -> a.after().toMillis()).toArray(Long[]::new),
+            Statements.text(dead == null ? null : dead.range().after()),
+            Statements.text(dead == null ? null : dead.range().upTo()),
+            Statements.text(dead == null ? null : dead.row()),
+            dead == null ? 0 : dead.attempts(),
+            failure.fatal(),
+            time.toMillis())
+        .next()
+        .onErrorMap(e -> lost(e, lease));
+  }
+
+  /**
+   * Does a batch and completes it in one transaction: both, or neither. The transaction is READ
+   * COMMITTED, with time limits of its own; its last statement and COMMIT leave in one message.
+   *
+   * <pre>
+   * BEGIN ISOLATION LEVEL READ COMMITTED;
+   * SET LOCAL statement_timeout = …; SET LOCAL lock_timeout = …;
+   * SET LOCAL idle_in_transaction_session_timeout = …;
+   * SELECT set_config('cursorstream.batch', …, true),
+   *   pg_advisory_xact_lock(cursorstream.lock_key(…))
+   *
+   * …the work…
+   *
+   * SELECT … FROM cursorstream.complete_in_transaction(…); COMMIT
+   * </pre>
+   *
+   * <p>Not API: for the room of backfills.
+   *
+   * @param lease held, with a range
+   * @param work given a connection that refuses to end the transaction; tells the rows it did
+   * @param time how long the slot is the owner's from then on
+   * @return the lease with its next range
+   */
+  public Mono<Lease> inTransaction(
+      Lease lease, Function<Connection, ? extends Publisher<Long>> work, Duration time) {
+    return connections
+        .use(connection -> BatchTransaction.run(connection, lease, work, time), null)
+        .onErrorMap(e -> lost(e, lease));
+  }
+
+  /**
+   * Does a batch that is one statement, and completes it in the same statement.
+   *
+   * <pre>
+   * WITH cursorstream_work AS (…the work… RETURNING 1),
+   * cursorstream_count AS (SELECT count(*) AS n FROM cursorstream_work)
+   * SELECT … FROM cursorstream_count, cursorstream.complete(…, n, …)
+   * </pre>
+   *
+   * <p>Not API: for the room of backfills.
+   *
+   * @param lease held, with a range
+   * @param sql an INSERT, UPDATE or DELETE without RETURNING, with {@code binds.size()} parameters
+   * @param binds the values of {@code $1…}
+   * @param time how long the slot is the owner's from then on
+   * @return the lease with its next range
+   */
+  public Mono<Lease> inOneStatement(Lease lease, String sql, List<Object> binds, Duration time) {
+    int n = binds.size();
+    String folded =
+        "WITH cursorstream_work AS (%s\nRETURNING 1),\n".formatted(sql)
+            + "cursorstream_count AS (SELECT count(*) AS n FROM cursorstream_work)\n"
+            + LEASE
+            + "cursorstream_count, cursorstream.complete($%d, $%d, $%d, $%d, n, $%d) AS c"
+                .formatted(n + 1, n + 2, n + 3, n + 4, n + 5);
+    Object[] values = new Object[n + 5];
+    for (int i = 0; i < n; i++) {
+      values[i] = binds.get(i);
+    }
+    values[n] = lease.run().id();
+    values[n + 1] = lease.number();
+    values[n + 2] = lease.epoch();
+    values[n + 3] = lease.serial();
+    values[n + 4] = time.toMillis();
+    return connections
+        .use(
+            connection -> Statements.query(connection, folded, Rows::lease, values).next(),
+            lease.run().parameters().timeout())
+        .onErrorMap(e -> lost(e, lease));
+  }
+
+  private static Throwable lost(Throwable failure, Lease lease) {
+    return LOST.equals(Failures.sqlState(failure)) ? new LostLeaseException(lease) : failure;
+  }
+
+  private <T> Flux<T> query(String sql, Function<Row, T> mapper, Object... binds) {
+    return connections
+        .use(connection -> Statements.query(connection, sql, mapper, binds).collectList(), TIMEOUT)
+        .flatMapIterable(rows -> rows);
+  }
+
+  private static Mono<Void> log(
+      Connection connection, long run, RunEvent.Type type, String who, String detail) {
+    return Statements.update(
+            connection,
+            "INSERT INTO cursorstream.event (run, type, who, detail) VALUES ($1, $2, $3, $4)",
+            run,
+            type.name(),
+            who,
+            detail)
+        .then();
+  }
+
+  /** Works on a run while its slots and then itself are locked: everybody locks in this order. */
+  private <T> Mono<T> locked(long run, BiFunction<Connection, Run, Mono<T>> work) {
+    return connections.use(
+        connection ->
+            Transaction.of(
+                connection,
+                Statements.query(
+                        connection,
+                        """
+                        SELECT number FROM cursorstream.consumer WHERE run = $1 ORDER BY number
+                        FOR UPDATE""",
+                        row -> true,
+                        run)
+                    .then(
+                        Statements.query(
+                                connection,
+                                """
+                                SELECT r.* FROM cursorstream.run AS r WHERE id = $1 FOR UPDATE""",
+                                Rows::run,
+                                run)
+                            .next())
+                    .switchIfEmpty(
+                        Mono.error(
+                            () ->
+                                new IllegalArgumentException(
+                                    "a run of the store required but there is none with id "
+                                        + run)))
+                    .flatMap(found -> work.apply(connection, found))),
+        TIMEOUT);
+  }
+}

@@ -1,0 +1,99 @@
+package io.github.cursorstream.r2dbc.store;
+
+import io.github.cursorstream.run.DeadLetter;
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.Range;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunEvent;
+import io.github.cursorstream.run.RunParameters;
+import io.github.cursorstream.run.RunState;
+import io.r2dbc.spi.Row;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Objects;
+
+/** What the store's tables hold, as values. */
+final class Rows {
+
+  private Rows() {}
+
+  static Run run(Row row) {
+    return new Run(
+        number(row, "id"),
+        text(row, "name"),
+        text(row, "kind"),
+        text(row, "arguments"),
+        RunState.valueOf(text(row, "state")),
+        new RunParameters(
+            integer(row, "batch_size"),
+            integer(row, "consumers"),
+            millis(row, "pause_ms"),
+            Objects.requireNonNull(row.get("rows_per_second", Double.class)),
+            integer(row, "attempts"),
+            millis(row, "min_backoff_ms"),
+            millis(row, "max_backoff_ms"),
+            integer(row, "dead_letter_budget"),
+            millis(row, "timeout_ms")),
+        row.get("position", String.class),
+        row.get("tail", String.class),
+        row.get("upper", String.class),
+        Objects.requireNonNull(row.get("ends", String[].class)).length,
+        integer(row, "in_flight"),
+        integer(row, "waiting"),
+        number(row, "rows"),
+        number(row, "batches"),
+        number(row, "failures"),
+        integer(row, "dead_letters"),
+        row.get("error", String.class),
+        Objects.requireNonNull(row.get("created_at", Instant.class)),
+        row.get("started_at", Instant.class),
+        row.get("ended_at", Instant.class));
+  }
+
+  static Lease lease(Row row) {
+    String upTo = row.get("upto", String.class);
+    return new Lease(
+        run(row),
+        integer(row, "number"),
+        number(row, "epoch"),
+        number(row, "serial"),
+        upTo == null ? null : new Range(row.get("after", String.class), upTo),
+        integer(row, "attempt"));
+  }
+
+  static RunEvent event(Row row) {
+    return new RunEvent(
+        number(row, "id"),
+        number(row, "run"),
+        Objects.requireNonNull(row.get("at", Instant.class)),
+        RunEvent.Type.valueOf(text(row, "type")),
+        text(row, "who"),
+        row.get("detail", String.class));
+  }
+
+  static DeadLetter deadLetter(Row row) {
+    return new DeadLetter(
+        number(row, "run"),
+        new Range(row.get("after", String.class), text(row, "upto")),
+        row.get("row", String.class),
+        text(row, "error"),
+        integer(row, "attempts"),
+        row.get("at", Instant.class));
+  }
+
+  static long number(Row row, String column) {
+    return Objects.requireNonNull(row.get(column, Long.class), column);
+  }
+
+  private static int integer(Row row, String column) {
+    return Objects.requireNonNull(row.get(column, Integer.class), column);
+  }
+
+  private static String text(Row row, String column) {
+    return Objects.requireNonNull(row.get(column, String.class), column);
+  }
+
+  private static Duration millis(Row row, String column) {
+    return Duration.ofMillis(number(row, column));
+  }
+}

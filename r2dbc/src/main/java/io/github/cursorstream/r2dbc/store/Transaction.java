@@ -1,0 +1,43 @@
+package io.github.cursorstream.r2dbc.store;
+
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.Result;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** A transaction that is READ COMMITTED whatever the session's default is. */
+final class Transaction {
+
+  static final String BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+  private Transaction() {}
+
+  /** Does the work, and commits; rolls back if it fails or is cancelled. */
+  static <T> Mono<T> of(Connection connection, Mono<T> work) {
+    return of(connection, sent(connection, BEGIN), work, sent(connection, "COMMIT"));
+  }
+
+  static <T> Mono<T> of(Connection connection, Mono<Void> begin, Mono<T> work, Mono<Void> commit) {
+    return Mono.usingWhen(
+        Mono.just(connection),
+        c -> begin.then(work),
+        c -> commit,
+        (c, failure) -> sent(c, "ROLLBACK"),
+        // Unasked whether it has begun: that may be on its way.
+        c -> sent(c, "ROLLBACK"));
+  }
+
+  /** Statements in one message, which the server does one after the other. */
+  static Mono<Void> sent(Connection connection, String... statements) {
+    return Flux.defer(
+            () -> {
+              var batch = connection.createBatch();
+              for (String statement : statements) {
+                batch.add(statement);
+              }
+              return Flux.from(batch.execute());
+            })
+        .concatMap(Result::getRowsUpdated)
+        .then();
+  }
+}

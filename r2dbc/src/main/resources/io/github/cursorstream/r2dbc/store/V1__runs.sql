@@ -1,0 +1,344 @@
+-- CursorStream's runs, version 1. Works as a migration of Flyway or Liquibase
+-- (splitStatements:false) as it stands, or by PostgresRunStore.migrate().
+
+CREATE SCHEMA IF NOT EXISTS cursorstream;
+
+CREATE TABLE cursorstream.version (
+  version int PRIMARY KEY,
+  installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO cursorstream.version (version) VALUES (1);
+
+CREATE TABLE cursorstream.run (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL,
+  kind text NOT NULL,
+  arguments text NOT NULL,
+  state text NOT NULL CHECK (state IN ('HELD', 'ENQUEUED', 'RUNNING', 'PAUSING', 'PAUSED',
+    'CANCELLING', 'CANCELLED', 'FAILED', 'SUCCEEDED')),
+  batch_size int NOT NULL,
+  consumers int NOT NULL,
+  pause_ms bigint NOT NULL,
+  rows_per_second double precision NOT NULL,
+  attempts int NOT NULL,
+  min_backoff_ms bigint NOT NULL,
+  max_backoff_ms bigint NOT NULL,
+  dead_letter_budget int NOT NULL,
+  timeout_ms bigint NOT NULL,
+  -- Everything up to the position is handed out; ends of further batches are known up to the tail.
+  position text,
+  tail text,
+  upper text,
+  ends text[] NOT NULL DEFAULT '{}',
+  in_flight int NOT NULL DEFAULT 0,
+  waiting int NOT NULL DEFAULT 0,
+  rows bigint NOT NULL DEFAULT 0,
+  batches bigint NOT NULL DEFAULT 0,
+  failures bigint NOT NULL DEFAULT 0,
+  dead_letters int NOT NULL DEFAULT 0,
+  error text,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  started_at timestamptz,
+  ended_at timestamptz
+) WITH (fillfactor = 20); -- updated with each batch: room for HOT updates
+CREATE UNIQUE INDEX run_alive ON cursorstream.run (name, md5(arguments))
+  WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED');
+
+-- A consumer is a leased slot.
+CREATE TABLE cursorstream.consumer (
+  run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
+  number int NOT NULL,
+  owner text,
+  epoch bigint NOT NULL DEFAULT 0,
+  lease_until timestamptz NOT NULL DEFAULT '-infinity',
+  serial bigint NOT NULL DEFAULT 0,
+  after text,
+  upto text,
+  attempt int NOT NULL DEFAULT 0,
+  PRIMARY KEY (run, number)
+) WITH (fillfactor = 20);
+
+-- Ranges to be done again.
+CREATE TABLE cursorstream.waiting (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
+  after text,
+  upto text NOT NULL,
+  attempts int NOT NULL,
+  not_before timestamptz NOT NULL DEFAULT '-infinity'
+);
+CREATE INDEX waiting_of_run ON cursorstream.waiting (run, id);
+
+CREATE TABLE cursorstream.dead_letter (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
+  after text,
+  upto text NOT NULL,
+  "row" jsonb,
+  error text NOT NULL,
+  attempts int NOT NULL,
+  at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX dead_letter_of_run ON cursorstream.dead_letter (run, id);
+
+CREATE TABLE cursorstream.event (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  type text NOT NULL,
+  who text NOT NULL,
+  detail text
+);
+CREATE INDEX event_of_run ON cursorstream.event (run, id);
+
+CREATE TYPE cursorstream.lease AS (number int, epoch bigint, serial bigint, after text, upto text,
+  attempt int, run cursorstream.run);
+
+-- Whose transaction works on a slot: a batch holds this lock, so that a node that takes the slot
+-- over finds the backend, behind a transaction pooler too.
+CREATE FUNCTION cursorstream.lock_key(p_run bigint, p_number int) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT hashtextextended('cursorstream:' || p_run || ':' || p_number, 0)
+$$;
+
+-- Takes the next range for a slot that its caller has locked. Lock order everywhere: slots by
+-- number, then the run.
+CREATE FUNCTION cursorstream.next_range(p_run bigint, p_number int, p_held int, p_rows bigint,
+  p_done int, p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  r cursorstream.run;
+  w cursorstream.waiting;
+  l cursorstream.lease;
+  v_after text;
+  v_upto text;
+  v_attempt int := 0;
+  v_before text;
+  v_state text;
+BEGIN
+  SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+  v_before := r.state;
+  v_state := r.state;
+  r.in_flight := r.in_flight - p_held;
+  IF r.state = 'RUNNING' AND p_number <= r.consumers THEN
+    IF r.waiting > 0 THEN
+      SELECT * INTO w FROM cursorstream.waiting
+        WHERE run = p_run AND not_before <= clock_timestamp() ORDER BY id LIMIT 1;
+    END IF;
+    IF w.id IS NOT NULL THEN
+      DELETE FROM cursorstream.waiting WHERE id = w.id;
+      r.waiting := r.waiting - 1;
+      v_after := w.after;
+      v_upto := w.upto;
+      v_attempt := w.attempts + 1;
+    ELSIF cardinality(r.ends) > 0 THEN
+      v_after := r.position;
+      v_upto := r.ends[1];
+      v_attempt := 1;
+      r.position := v_upto;
+      r.ends := r.ends[2:];
+    END IF;
+  END IF;
+  IF v_upto IS NOT NULL THEN
+    r.in_flight := r.in_flight + 1;
+  END IF;
+  IF r.in_flight = 0 THEN
+    IF r.state = 'RUNNING' AND r.waiting = 0 AND r.position IS NOT DISTINCT FROM r.upper THEN
+      v_state := 'SUCCEEDED';
+    ELSIF r.state = 'PAUSING' THEN
+      v_state := 'PAUSED';
+    ELSIF r.state = 'CANCELLING' THEN
+      v_state := 'CANCELLED';
+    END IF;
+  END IF;
+  UPDATE cursorstream.run SET state = v_state, position = r.position, ends = r.ends,
+      in_flight = r.in_flight, waiting = r.waiting, rows = rows + p_rows,
+      batches = batches + p_done,
+      ended_at = CASE WHEN v_state IN ('SUCCEEDED', 'CANCELLED') THEN clock_timestamp()
+        ELSE ended_at END
+    WHERE id = p_run RETURNING * INTO r;
+  l.run := r;
+  IF v_state <> v_before THEN
+    INSERT INTO cursorstream.event (run, type, who)
+      SELECT p_run, v_state, coalesce(owner, 'nobody') FROM cursorstream.consumer
+        WHERE run = p_run AND number = p_number;
+  END IF;
+  IF v_upto IS NULL AND p_number > r.consumers THEN
+    DELETE FROM cursorstream.consumer WHERE run = p_run AND number = p_number
+      RETURNING number, epoch, serial + 1, 0 INTO l.number, l.epoch, l.serial, l.attempt;
+  ELSE
+    UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
+        attempt = v_attempt, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+      WHERE run = p_run AND number = p_number
+      RETURNING number, epoch, serial, after, upto, attempt
+      INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
+  END IF;
+  RETURN l;
+END
+$$;
+
+-- The fence: locks the slot if it is still this owner's (epoch) and still holds this batch (serial).
+CREATE FUNCTION cursorstream.fence(p_run bigint, p_number int, p_epoch bigint, p_serial bigint)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_held boolean;
+BEGIN
+  SELECT upto IS NOT NULL INTO v_held FROM cursorstream.consumer
+    WHERE run = p_run AND number = p_number AND epoch = p_epoch AND serial = p_serial FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'consumer % of run % is not held any more', p_number, p_run
+      USING ERRCODE = 'CS001';
+  END IF;
+  RETURN v_held;
+END
+$$;
+
+-- Completes what a slot holds, if anything, and takes the next range.
+CREATE FUNCTION cursorstream.complete(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
+  p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_held int;
+BEGIN
+  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms);
+END
+$$;
+
+-- The same at the end of the batch's own transaction, which must be the one it began.
+CREATE FUNCTION cursorstream.complete_in_transaction(p_run bigint, p_number int, p_epoch bigint,
+  p_serial bigint, p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('cursorstream.batch', true)
+      IS DISTINCT FROM concat_ws(':', p_run, p_number, p_serial) THEN
+    RAISE EXCEPTION 'the transaction of the batch was ended by its work'
+      USING ERRCODE = 'CS002', HINT = 'The work must not send COMMIT or ROLLBACK.';
+  END IF;
+  RETURN cursorstream.complete(p_run, p_number, p_epoch, p_serial, p_rows, p_lease_ms);
+END
+$$;
+
+-- Puts away what a slot holds and could not do, and takes the next range.
+CREATE FUNCTION cursorstream.fail(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
+  p_error text, p_after text[], p_upto text[], p_attempts int[], p_delay_ms bigint[],
+  p_dead_after text, p_dead_upto text, p_dead_row text, p_dead_attempts int, p_fatal boolean,
+  p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  r cursorstream.run;
+  v_held int;
+  v_owner text;
+  v_dead int := 0;
+  v_again int := cardinality(p_upto);
+  v_fails boolean := p_fatal;
+BEGIN
+  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  SELECT owner INTO v_owner FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
+  SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+  INSERT INTO cursorstream.event (run, type, who, detail)
+    VALUES (p_run, 'BATCH_FAILED', v_owner, p_error);
+  INSERT INTO cursorstream.waiting (run, after, upto, attempts, not_before)
+    SELECT p_run, a.after, a.upto, a.attempts,
+        clock_timestamp() + a.delay_ms * interval '1 ms'
+      FROM unnest(p_after, p_upto, p_attempts, p_delay_ms)
+        WITH ORDINALITY AS a (after, upto, attempts, delay_ms, n) ORDER BY n;
+  IF p_dead_upto IS NOT NULL THEN
+    IF r.dead_letters < r.dead_letter_budget THEN
+      v_dead := 1;
+      INSERT INTO cursorstream.dead_letter (run, after, upto, "row", error, attempts)
+        VALUES (p_run, p_dead_after, p_dead_upto, p_dead_row::jsonb, p_error, p_dead_attempts);
+      INSERT INTO cursorstream.event (run, type, who, detail)
+        VALUES (p_run, 'DEAD_LETTER', v_owner, p_dead_row);
+    ELSE -- over the budget: the run fails, and the row stays to be done
+      v_fails := true;
+      v_again := v_again + 1;
+      INSERT INTO cursorstream.waiting (run, after, upto, attempts)
+        VALUES (p_run, p_dead_after, p_dead_upto, p_dead_attempts - 1);
+    END IF;
+  END IF;
+  -- The breaker: more than half of at least 50 failed.
+  v_fails := v_fails OR (r.batches + r.failures + 1 >= 50
+    AND 2 * (r.failures + 1) > r.batches + r.failures + 1);
+  v_fails := v_fails AND r.state IN ('RUNNING', 'PAUSING');
+  UPDATE cursorstream.run SET failures = failures + 1, error = p_error,
+      dead_letters = dead_letters + v_dead, waiting = waiting + v_again,
+      state = CASE WHEN v_fails THEN 'FAILED' ELSE state END,
+      ended_at = CASE WHEN v_fails THEN clock_timestamp() ELSE ended_at END
+    WHERE id = p_run;
+  IF v_fails THEN
+    INSERT INTO cursorstream.event (run, type, who, detail)
+      VALUES (p_run, 'FAILED', v_owner, p_error);
+  END IF;
+  RETURN cursorstream.next_range(p_run, p_number, v_held, 0, 0, p_lease_ms);
+END
+$$;
+
+-- Takes a slot that is free or lapsed, of a run that has something to do for it.
+CREATE FUNCTION cursorstream.take(p_owner text, p_kinds text[], p_lease_ms bigint)
+RETURNS SETOF cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  c cursorstream.consumer;
+  l cursorstream.lease;
+  v_run cursorstream.run;
+  v_holder int;
+BEGIN
+  -- Whoever's lease has run out inside a transaction holds row locks, perhaps of the slot itself.
+  FOR v_holder IN
+    SELECT h.pid FROM cursorstream.consumer AS s
+      JOIN cursorstream.run AS r ON r.id = s.run AND r.kind = ANY (p_kinds)
+      JOIN pg_locks AS h ON h.locktype = 'advisory' AND h.objsubid = 1 AND h.granted
+        AND h.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (h.classid::bigint << 32) | h.objid::bigint = cursorstream.lock_key(s.run, s.number)
+      WHERE s.upto IS NOT NULL AND s.lease_until < clock_timestamp()
+        AND s.lease_until > '-infinity' AND h.pid <> pg_backend_pid()
+  LOOP
+    BEGIN
+      PERFORM pg_terminate_backend(v_holder);
+    EXCEPTION WHEN insufficient_privilege THEN
+      NULL; -- its own time-outs will end it
+    END;
+  END LOOP;
+  SELECT s.* INTO c FROM cursorstream.consumer AS s JOIN cursorstream.run AS r ON r.id = s.run
+    WHERE r.kind = ANY (p_kinds) AND s.lease_until < clock_timestamp()
+      AND (s.upto IS NOT NULL AND r.state IN ('RUNNING', 'PAUSING', 'CANCELLING')
+        OR r.state = 'RUNNING' AND s.number <= r.consumers
+          AND (cardinality(r.ends) > 0 OR r.tail IS DISTINCT FROM r.upper
+            OR EXISTS (SELECT FROM cursorstream.waiting AS w
+              WHERE w.run = r.id AND w.not_before <= clock_timestamp())))
+    ORDER BY s.upto IS NULL, s.run, s.number LIMIT 1
+    FOR UPDATE OF s SKIP LOCKED;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF c.upto IS NOT NULL AND c.lease_until > '-infinity' THEN
+    INSERT INTO cursorstream.event (run, type, who, detail)
+      VALUES (c.run, 'TAKEN_OVER', p_owner, 'consumer ' || c.number || ' of ' || c.owner);
+  END IF;
+  UPDATE cursorstream.consumer AS s SET owner = p_owner, epoch = s.epoch + 1,
+      attempt = CASE WHEN s.upto IS NULL THEN 0 ELSE s.attempt + 1 END,
+      lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+    WHERE s.run = c.run AND s.number = c.number
+    RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt
+    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
+  IF l.upto IS NULL THEN
+    l := cursorstream.next_range(c.run, c.number, 0, 0, 0, p_lease_ms);
+  ELSE
+    SELECT r.* INTO v_run FROM cursorstream.run AS r WHERE r.id = c.run;
+    l.run := v_run;
+  END IF;
+  RETURN NEXT l;
+END
+$$;
+
+-- Makes the slots that a run should have, and takes away those above that hold nothing.
+CREATE FUNCTION cursorstream.set_slots(p_run bigint, p_consumers int) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO cursorstream.consumer (run, number)
+    SELECT p_run, n FROM generate_series(1, p_consumers) AS n ON CONFLICT DO NOTHING;
+  DELETE FROM cursorstream.consumer
+    WHERE run = p_run AND number > p_consumers AND upto IS NULL
+      AND lease_until < clock_timestamp()
+$$;
