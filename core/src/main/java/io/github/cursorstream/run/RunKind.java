@@ -2,7 +2,6 @@ package io.github.cursorstream.run;
 
 import java.time.Duration;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 
 /**
@@ -76,7 +75,24 @@ public interface RunKind {
    * @param failure of the work
    * @return true to cut the range at once
    */
-  default boolean isTimeout(@Nullable Throwable failure) {
+  default boolean isTimeout(Throwable failure) {
     return false;
   }
+
+  /**
+   * What is created when this kind is started without more words.
+   *
+   * @return a run of its name
+   */
+  default NewRun newRun() {
+    return new NewRun(name(), name(), "", RunParameters.DEFAULTS, false);
+  }
+
+  /**
+   * Told of each failure, before anything becomes of it. What it throws is logged.
+   *
+   * @param lease of the batch
+   * @param failure what happened
+   */
+  default void failed(Lease lease, Throwable failure) {}
 }

@@ -151,7 +151,7 @@ public interface RunStore {
   Mono<Boolean> renew(Lease lease, Duration time);
 
   /**
-   * Gives a slot back, with the range in it.
+   * Gives a slot back. What it holds is handed out again, as if it had not been begun.
    *
    * @param lease held
    * @return done, also if it was lost

@@ -367,10 +367,7 @@ public final class PostgresRunStore implements RunStore {
   @Override
   public Mono<Void> release(Lease lease) {
     return query(
-            """
-            UPDATE cursorstream.consumer
-            SET lease_until = '-infinity', attempt = greatest(attempt - 1, 0)
-            WHERE run = $1 AND number = $2 AND epoch = $3 RETURNING number""",
+            "SELECT true FROM cursorstream.release($1, $2, $3)",
             row -> true,
             lease.run().id(),
             lease.number(),

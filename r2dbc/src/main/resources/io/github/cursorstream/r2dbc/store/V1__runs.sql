@@ -275,6 +275,35 @@ BEGIN
 END
 $$;
 
+-- Gives a slot back. What it holds is handed out again, as if it had not been begun.
+CREATE FUNCTION cursorstream.release(p_run bigint, p_number int, p_epoch bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  c cursorstream.consumer;
+BEGIN
+  SELECT * INTO c FROM cursorstream.consumer
+    WHERE run = p_run AND number = p_number AND epoch = p_epoch FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF c.upto IS NOT NULL THEN
+    PERFORM FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+    INSERT INTO cursorstream.waiting (run, after, upto, attempts)
+      VALUES (p_run, c.after, c.upto, c.attempt - 1);
+    UPDATE cursorstream.run SET in_flight = in_flight - 1, waiting = waiting + 1,
+        state = CASE WHEN in_flight > 1 THEN state WHEN state = 'PAUSING' THEN 'PAUSED'
+          WHEN state = 'CANCELLING' THEN 'CANCELLED' ELSE state END,
+        ended_at = CASE WHEN in_flight = 1 AND state = 'CANCELLING' THEN clock_timestamp()
+          ELSE ended_at END
+      WHERE id = p_run;
+  END IF;
+  UPDATE cursorstream.consumer SET lease_until = '-infinity', after = NULL, upto = NULL,
+      serial = serial + 1 WHERE run = p_run AND number = p_number;
+  DELETE FROM cursorstream.consumer AS s USING cursorstream.run AS r
+    WHERE s.run = p_run AND s.number = p_number AND r.id = p_run AND s.number > r.consumers;
+END
+$$;
+
 -- Takes a slot that is free or lapsed, of a run that has something to do for it.
 CREATE FUNCTION cursorstream.take(p_owner text, p_kinds text[], p_lease_ms bigint)
 RETURNS SETOF cursorstream.lease

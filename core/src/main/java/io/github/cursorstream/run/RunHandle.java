@@ -1,0 +1,191 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** A run in somebody's hand: to look at it, and to steer it, from any node. */
+public final class RunHandle {
+
+  /** Ends {@link #events()}. */
+  private static final RunEvent END =
+      new RunEvent(0, 0, Instant.EPOCH, RunEvent.Type.SUCCEEDED, "", null);
+
+  private final RunStore store;
+  private final long id;
+  private final String who;
+  private final Duration poll;
+
+  RunHandle(RunStore store, long id, String who, Duration poll) {
+    this.store = store;
+    this.id = id;
+    this.who = who;
+    this.poll = poll;
+  }
+
+  /**
+   * Its number in the store.
+   *
+   * @return the id
+   */
+  public long id() {
+    return id;
+  }
+
+  /**
+   * The same run, steered by somebody whom the log shall name.
+   *
+   * @param person a name
+   * @return another handle
+   */
+  public RunHandle by(String person) {
+    return new RunHandle(store, id, person, poll);
+  }
+
+  /**
+   * How it is now.
+   *
+   * @return the run
+   */
+  public Mono<Run> run() {
+    return store.find(id);
+  }
+
+  /**
+   * Says a verb.
+   *
+   * @param verb which
+   * @param why for the log, or null
+   * @return what it did
+   */
+  public Mono<VerbResult> say(Verb verb, @Nullable String why) {
+    return store.say(id, verb, who, why);
+  }
+
+  /**
+   * Hands out no more batches; those in flight are finished.
+   *
+   * @return what it did
+   */
+  public Mono<VerbResult> pause() {
+    return say(Verb.PAUSE, null);
+  }
+
+  /**
+   * Goes on after a pause.
+   *
+   * @return what it did
+   */
+  public Mono<VerbResult> resume() {
+    return say(Verb.RESUME, null);
+  }
+
+  /**
+   * Ends it once the batches in flight are finished.
+   *
+   * @return what it did
+   */
+  public Mono<VerbResult> cancel() {
+    return say(Verb.CANCEL, null);
+  }
+
+  /**
+   * Goes on after a failure, from where it stopped.
+   *
+   * @return what it did
+   */
+  public Mono<VerbResult> retry() {
+    return say(Verb.RETRY, null);
+  }
+
+  /**
+   * Changes parameters; felt with the next batch of each consumer.
+   *
+   * @param change from the present ones
+   * @return the run
+   */
+  public Mono<Run> change(UnaryOperator<RunParameters> change) {
+    return store.change(id, change, who);
+  }
+
+  /**
+   * Sets how many batches are worked on at a time, over all nodes.
+   *
+   * @param count 0 for none
+   * @return the run
+   */
+  public Mono<Run> consumers(int count) {
+    return change(parameters -> parameters.consumers(count));
+  }
+
+  /**
+   * One consumer more.
+   *
+   * @return the run
+   */
+  public Mono<Run> addConsumer() {
+    return change(parameters -> parameters.consumers(parameters.consumers() + 1));
+  }
+
+  /**
+   * One consumer less, unless there is none.
+   *
+   * @return the run
+   */
+  public Mono<Run> removeConsumer() {
+    return change(parameters -> parameters.consumers(Math.max(0, parameters.consumers() - 1)));
+  }
+
+  /**
+   * Waits for its end, whichever it is.
+   *
+   * @return the run as it ended
+   */
+  public Mono<Run> onFinish() {
+    return run()
+        .filter(run -> run.state().isEnded())
+        .repeatWhenEmpty(turns -> turns.delayElements(poll));
+  }
+
+  /**
+   * Its log, and what comes to it until it ends.
+   *
+   * @return the oldest first
+   */
+  public Flux<RunEvent> events() {
+    return Flux.defer(
+        () -> {
+          AtomicLong seen = new AtomicLong();
+          Flux<RunEvent> more =
+              Flux.defer(() -> store.events(id, seen.get()))
+                  .doOnNext(event -> seen.set(event.id()));
+          // The state first: what was logged before the end is then read after it.
+          return run()
+              .flatMapMany(run -> run.state().isEnded() ? more.concatWithValues(END) : more)
+              .repeatWhen(turns -> turns.delayElements(poll))
+              .takeWhile(event -> event.id() != END.id());
+        });
+  }
+
+  /**
+   * The rows that were put aside.
+   *
+   * @return the oldest first
+   */
+  public Flux<DeadLetter> deadLetters() {
+    return store.deadLetters(id);
+  }
+
+  /**
+   * Hands the rows that were put aside out again.
+   *
+   * @return how many there were
+   */
+  public Mono<Long> retryDeadLetters() {
+    return store.retryDeadLetters(id, who);
+  }
+}

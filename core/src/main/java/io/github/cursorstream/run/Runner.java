@@ -1,0 +1,234 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.UnaryOperator;
+import reactor.core.Disposable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.util.Logger;
+import reactor.util.Loggers;
+
+/**
+ * A node that works on runs. It takes slots of those whose kind is registered here, beside any
+ * number of other nodes of the same store, from the first {@link #register} on until {@link
+ * #shutdown}.
+ */
+public final class Runner {
+
+  private static final Logger log = Loggers.getLogger(Runner.class);
+
+  private final RunStore store;
+  private final RunnerOptions options;
+  private final Map<String, RunKind> kinds = new ConcurrentHashMap<>();
+  private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
+  private final AtomicBoolean begun = new AtomicBoolean();
+  private volatile boolean stopping;
+  private volatile Disposable loop = () -> {};
+
+  private Runner(RunStore store, RunnerOptions options) {
+    this.store = store;
+    this.options = options;
+  }
+
+  /**
+   * A node with default options.
+   *
+   * @param store which runs
+   * @return a runner that does nothing yet
+   */
+  public static Runner create(RunStore store) {
+    return create(store, options -> options);
+  }
+
+  /**
+   * A node.
+   *
+   * @param store which runs
+   * @param options from the defaults
+   * @return a runner that does nothing yet
+   */
+  public static Runner create(RunStore store, UnaryOperator<RunnerOptions> options) {
+    String owner =
+        ProcessHandle.current().pid()
+            + "-"
+            + Integer.toHexString(ThreadLocalRandom.current().nextInt());
+    RunnerOptions defaults =
+        new RunnerOptions(owner, 4, Duration.ofSeconds(10), Duration.ofMillis(100));
+    return new Runner(Objects.requireNonNull(store, "store"), options.apply(defaults));
+  }
+
+  /**
+   * Lets this node work on runs of a kind.
+   *
+   * @param kind its code
+   * @return this runner
+   * @throws IllegalArgumentException if another one has the name already
+   */
+  public Runner register(RunKind kind) {
+    RunKind present = kinds.putIfAbsent(kind.name(), kind);
+    if (present != null && present != kind) {
+      throw new IllegalArgumentException(
+          "one kind for each name required but there is another \"" + kind.name() + "\"");
+    }
+    if (begun.compareAndSet(false, true)) {
+      // A life-cycle edge: from here on this node works until it is shut down.
+      loop =
+          Mono.defer(this::look)
+              .onErrorResume(
+                  e -> {
+                    log.warn("looking for work failed, again soon: {}", e.toString());
+                    return Mono.empty();
+                  })
+              .repeatWhen(turns -> turns.delayElements(options.poll()))
+              .subscribe();
+    }
+    return this;
+  }
+
+  /**
+   * Registers a kind and creates its run, unless it is there and has not ended.
+   *
+   * @param kind what to do
+   * @return the run, in hand
+   */
+  public Mono<RunHandle> start(RunKind kind) {
+    return Mono.defer(
+        () -> {
+          register(kind);
+          return store.create(kind.newRun(), options.owner()).map(run -> handle(run.id()));
+        });
+  }
+
+  /**
+   * Registers a kind and creates its run, which waits for {@link Verb#START}.
+   *
+   * @param kind what to do
+   * @return the run, in hand
+   */
+  public Mono<RunHandle> enqueueHeld(RunKind kind) {
+    return Mono.defer(
+        () -> {
+          register(kind);
+          NewRun run = kind.newRun();
+          NewRun held = new NewRun(run.name(), run.kind(), run.arguments(), run.parameters(), true);
+          return store.create(held, options.owner()).map(created -> handle(created.id()));
+        });
+  }
+
+  /**
+   * Starts a run and waits for its end: for tests, scripts and deployments.
+   *
+   * @param kind what to do
+   * @return the run, succeeded; an error with its last failure if it ends in another way
+   */
+  public Mono<Run> runToEnd(RunKind kind) {
+    return start(kind).flatMap(RunHandle::onFinish).flatMap(Runner::succeeded);
+  }
+
+  /**
+   * Makes sure that the newest run of a name has succeeded: for deployments that rely on it.
+   *
+   * @param name of a run
+   * @return the run; an error that tells what is missing
+   */
+  public Mono<Run> ensureSucceeded(String name) {
+    return store
+        .latest(name)
+        .switchIfEmpty(
+            Mono.error(
+                () ->
+                    new IllegalStateException(
+                        "a succeeded run \"" + name + "\" required but there is none")))
+        .flatMap(Runner::succeeded);
+  }
+
+  private static Mono<Run> succeeded(Run run) {
+    return run.state() == RunState.SUCCEEDED
+        ? Mono.just(run)
+        : Mono.error(
+            new IllegalStateException(
+                "a succeeded run \""
+                    + run.name()
+                    + "\" required but run "
+                    + run.id()
+                    + " is "
+                    + run.state()
+                    + " after "
+                    + run.rows()
+                    + " rows"
+                    + (run.error() == null ? "" : ": " + run.error())));
+  }
+
+  /**
+   * A run in hand.
+   *
+   * @param id its number
+   * @return a handle, whether there is such a run or not
+   */
+  public RunHandle handle(long id) {
+    return new RunHandle(store, id, options.owner(), options.poll());
+  }
+
+  /**
+   * Takes no more work, and finishes what this node holds. What takes longer than the patience is
+   * handed back: its transaction is rolled back, and other nodes do it.
+   *
+   * @param patience how long batches may take
+   * @return done, when this node holds nothing
+   */
+  public Mono<Void> shutdown(Duration patience) {
+    return Mono.defer(
+        () -> {
+          stopping = true;
+          loop.dispose();
+          return Flux.fromIterable(List.copyOf(consumers))
+              .flatMap(consumer -> consumer.stop(patience), 256)
+              .then();
+        });
+  }
+
+  private Mono<Void> look() {
+    Set<String> names = Set.copyOf(kinds.keySet());
+    return store.enqueued(names).concatMap(this::open).then(Mono.defer(() -> fill(names)));
+  }
+
+  private Mono<Run> open(Run run) {
+    RunKind kind = Objects.requireNonNull(kinds.get(run.kind()));
+    return kind.bounds(run)
+        .flatMap(bounds -> store.open(run.id(), bounds.after(), bounds.upTo(), options.owner()))
+        .switchIfEmpty(Mono.defer(() -> store.open(run.id(), null, null, options.owner())))
+        .onErrorResume(
+            e -> {
+              log.warn("run {} could not be opened, again soon", run.name(), e);
+              return Mono.empty();
+            });
+  }
+
+  /** Takes slots while there are some and this node has room. */
+  private Mono<Void> fill(Set<String> names) {
+    if (stopping || consumers.size() >= options.maxConsumers()) {
+      return Mono.empty();
+    }
+    return store
+        .take(options.owner(), names, options.lease())
+        .flatMap(
+            lease -> {
+              work(lease);
+              return fill(names);
+            });
+  }
+
+  private void work(Lease lease) {
+    RunKind kind = Objects.requireNonNull(kinds.get(lease.run().kind()));
+    Consumer consumer = new Consumer(store, kind, options);
+    consumers.add(consumer);
+    consumer.start(lease, () -> consumers.remove(consumer));
+  }
+}

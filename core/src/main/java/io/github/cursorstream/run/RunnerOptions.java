@@ -1,0 +1,72 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.util.Objects;
+
+/**
+ * How a node takes part in runs.
+ *
+ * @param owner how the log and other nodes call this node; defaults to the process id and a random
+ *     number
+ * @param maxConsumers how many slots it works on at a time, over all runs; each may take a
+ *     connection; defaults to 4
+ * @param lease after how long without a sign of life another node takes a slot over; defaults to 10
+ *     s
+ * @param poll how often it looks for work that it was not told of; defaults to 100 ms
+ */
+public record RunnerOptions(String owner, int maxConsumers, Duration lease, Duration poll) {
+
+  /** Checks the values. */
+  public RunnerOptions {
+    Objects.requireNonNull(owner, "owner");
+    if (maxConsumers < 1) {
+      throw new IllegalArgumentException("maxConsumers >= 1 required but it was " + maxConsumers);
+    }
+    if (poll.toMillis() < 1) {
+      throw new IllegalArgumentException("poll >= 1 ms required but it was " + poll);
+    }
+    if (lease.toMillis() < 100) {
+      throw new IllegalArgumentException("lease >= 100 ms required but it was " + lease);
+    }
+  }
+
+  /**
+   * Another name of the node.
+   *
+   * @param name unique among the nodes
+   * @return the rest as it was
+   */
+  public RunnerOptions owner(String name) {
+    return new RunnerOptions(name, maxConsumers, lease, poll);
+  }
+
+  /**
+   * Another share of the work.
+   *
+   * @param count at least 1, less than the size of the connection pool
+   * @return the rest as it was
+   */
+  public RunnerOptions maxConsumers(int count) {
+    return new RunnerOptions(owner, count, lease, poll);
+  }
+
+  /**
+   * Another lease. Signs of life are given three times as often.
+   *
+   * @param time at least 100 ms
+   * @return the rest as it was
+   */
+  public RunnerOptions lease(Duration time) {
+    return new RunnerOptions(owner, maxConsumers, time, poll);
+  }
+
+  /**
+   * Another interval of looking for work.
+   *
+   * @param interval at least 1 ms
+   * @return the rest as it was
+   */
+  public RunnerOptions poll(Duration interval) {
+    return new RunnerOptions(owner, maxConsumers, lease, interval);
+  }
+}
