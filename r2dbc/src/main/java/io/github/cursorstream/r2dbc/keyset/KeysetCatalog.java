@@ -40,6 +40,11 @@ final class KeysetCatalog {
     return keyset.query != null;
   }
 
+  /** How many values the user's query has; those of the filter follow. */
+  int queryBinds() {
+    return keyset.query == null ? 0 : keyset.query.names().size();
+  }
+
   /**
    * The resolved keyset: known, or asked for once by all who want it at the same time.
    *

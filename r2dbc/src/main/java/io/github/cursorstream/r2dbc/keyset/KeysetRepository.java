@@ -70,6 +70,10 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     return new KeysetRepository<>(connections, callersConnection, catalog, mapper, given(options));
   }
 
+  KeysetBatches<T> batches() {
+    return new KeysetBatchReader<>(connections, callersConnection, catalog, mapper, defaults);
+  }
+
   @Override
   public Flux<T> cursorBasedStream(UnaryOperator<StreamOptions> options) {
     StreamOptions given = forward(options);

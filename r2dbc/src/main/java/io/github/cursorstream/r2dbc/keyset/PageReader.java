@@ -66,9 +66,19 @@ final class PageReader<T> {
    * @param looksAhead whether the query asks for one row more
    */
   Mono<Page<T>> read(Connection connection, PageSql sql, boolean backwards, boolean looksAhead) {
-    Statement statement = connection.createStatement(sql.text());
-    for (int i = 0; i < sql.binds().size(); i++) {
-      statement.bind(i, sql.binds().get(i));
+    return read(connection, sql.text(), sql.binds(), backwards, looksAhead);
+  }
+
+  /** The same with something behind the query, such as locks. */
+  Mono<Page<T>> read(
+      Connection connection,
+      String text,
+      List<Object> binds,
+      boolean backwards,
+      boolean looksAhead) {
+    Statement statement = connection.createStatement(text);
+    for (int i = 0; i < binds.size(); i++) {
+      statement.bind(i, binds.get(i));
     }
     // All rows at once: a portal would take a round trip more.
     statement.fetchSize(0);

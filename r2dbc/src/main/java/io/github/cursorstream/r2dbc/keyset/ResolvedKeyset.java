@@ -56,6 +56,26 @@ record ResolvedKeyset(
         name, from, alias, sampled, orderNames(), filter, binds, order, true, createIndex, codec);
   }
 
+  /**
+   * The same rows and those that the filter leaves out.
+   *
+   * @param queryBinds how many of the values belong to {@code from}
+   */
+  ResolvedKeyset unfiltered(int queryBinds) {
+    return new ResolvedKeyset(
+        name,
+        from,
+        alias,
+        sampled,
+        columns,
+        null,
+        binds.subList(0, queryBinds),
+        order,
+        proven,
+        createIndex,
+        codec);
+  }
+
   List<String> orderNames() {
     return order.stream().map(column -> column.key().name()).toList();
   }

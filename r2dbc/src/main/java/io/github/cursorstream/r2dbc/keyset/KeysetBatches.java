@@ -1,0 +1,221 @@
+package io.github.cursorstream.r2dbc.keyset;
+
+import io.github.cursorstream.cursor.Cursor;
+import io.r2dbc.spi.Connection;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Mono;
+
+/**
+ * What a backfill needs of a table: where it ends, where its batches end, and what is in one. Not
+ * API.
+ *
+ * <p>A position is a cursor's token, bound to the order and not signed; only this type can read it.
+ * A batch is a range of keys, behind {@code after} up to and including {@code upTo}. The order must
+ * be one that a row comparison tells: columns that are NOT NULL, all in one direction. Every other
+ * is an {@link InvalidKeysetException}.
+ *
+ * <p>Everything returned is cold: each subscription asks anew, over a connection of the
+ * repository's unless one is given, with the repository's defaults for schema, timeout, retry and
+ * observations ({@code cursorstream.batches}). A position that is damaged, or belongs to another
+ * order, ends it with an {@link io.github.cursorstream.cursor.InvalidCursorException}.
+ *
+ * <p>Of a {@link Keyset#query} there are positions, ends and rows, but nothing that takes a table:
+ * locks, conditions, writers and statistics.
+ *
+ * @param <T> what a row is mapped to
+ */
+public interface KeysetBatches<T> {
+
+  /** How rows are locked when they are read. */
+  enum Lock {
+    /** Not at all. */
+    NONE(""),
+    /** Against every writer; waits for those who hold a row. */
+    FOR_UPDATE("FOR UPDATE"),
+    /** Against every writer but those who only refer to the row by a foreign key; waits. */
+    FOR_NO_KEY_UPDATE("FOR NO KEY UPDATE"),
+    /** As {@link #FOR_UPDATE}, without the rows that somebody holds. */
+    FOR_UPDATE_SKIP_LOCKED("FOR UPDATE", " SKIP LOCKED"),
+    /** As {@link #FOR_NO_KEY_UPDATE}, without the rows that somebody holds. */
+    FOR_NO_KEY_UPDATE_SKIP_LOCKED("FOR NO KEY UPDATE", " SKIP LOCKED");
+
+    private final String strength;
+    private final String wait;
+
+    Lock(String strength) {
+      this(strength, "");
+    }
+
+    Lock(String strength, String wait) {
+      this.strength = strength;
+      this.wait = wait;
+    }
+
+    /** {@code FOR UPDATE OF "users" SKIP LOCKED} behind a line break, or nothing. */
+    String clause(String alias) {
+      return this == NONE ? "" : "\n" + strength + " OF " + alias + wait;
+    }
+  }
+
+  /**
+   * The batches of a repository's table or query.
+   *
+   * @param repository from {@link CursorBasedRepository#create}
+   * @param <T> what a row is mapped to
+   * @return its batches; nothing is asked yet
+   * @throws IllegalArgumentException if it is another implementation, or a wrapper
+   */
+  static <T> KeysetBatches<T> of(CursorBasedRepository<T> repository) {
+    Objects.requireNonNull(repository, "repository");
+    if (repository instanceof KeysetRepository<T> ours) {
+      return ours.batches();
+    }
+    throw new IllegalArgumentException(
+        "a repository from CursorBasedRepository.create required but it was of "
+            + repository.getClass()
+            + "; pass the one that it stands for");
+  }
+
+  /**
+   * Where the keys end, whatever the keyset's filter says:
+   *
+   * <pre>
+   * SELECT "users"."id" FROM "public"."users" WHERE $1 ORDER BY "users"."id" DESC LIMIT 1
+   * </pre>
+   *
+   * @return the position of the last key in the order; empty for an empty table
+   */
+  Mono<String> last();
+
+  /**
+   * Makes a user's cursor a position. It must name the columns of the order, all or as a {@link
+   * Cursor#prefix}. The database reads its values and writes them as it does those of rows, so that
+   * a value it cannot read is found here:
+   *
+   * <pre>
+   * SELECT $1::bigint::text AS key_1
+   * </pre>
+   *
+   * @param cursor made by hand, or from a token, signed if the repository has a token key
+   * @return its position
+   */
+  Mono<String> position(Cursor cursor);
+
+  /**
+   * Where the next batches end, counted in keys whether they satisfy the keyset's filter or not:
+   *
+   * <pre>
+   * SELECT s.key_1::text AS key_1 FROM (
+   *   SELECT p."id" AS key_1, row_number() OVER (ORDER BY p."id") AS n FROM (
+   *     SELECT * FROM (
+   *       SELECT "users"."id" FROM "public"."users"
+   *       WHERE "users"."id" &gt; $1::bigint AND "users"."id" &lt;= $2::bigint
+   *       ORDER BY "users"."id" LIMIT 32768
+   *     ) AS r ORDER BY r."id" LIMIT $3) AS p) AS s
+   * WHERE n % $4 = 0 ORDER BY n
+   * </pre>
+   *
+   * <p>The inner LIMIT tells the planner about how much is read; it is a power of two, so that an
+   * adaptive batch size makes few different statements.
+   *
+   * @param after behind which they are looked for; null for the beginning
+   * @param upTo where the keys end
+   * @param size how many keys a batch has, 1 or more
+   * @param count how many ends at most, 1 or more
+   * @return 1 to {@code count} positions, each {@code size} keys behind the one before; if the keys
+   *     end before that, the last one is {@code upTo} itself
+   */
+  Mono<List<String>> ends(@Nullable String after, String upTo, int size, int count);
+
+  /**
+   * The range as a condition, for work that is one statement: {@code "id" > $1::bigint AND "id" <=
+   * $2::bigint}, of several columns {@code ("a", "b") > ($1::bigint, $2::date) AND ("a", "b") <=
+   * ($3::bigint, $4::date)}, in a descending order with {@code <} and {@code >=}. Its text does not
+   * depend on the positions but in whether there is an {@code after}, and how many columns a prefix
+   * has. Takes the catalog only, which is asked once.
+   *
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive
+   * @param alias what the columns are qualified with, unquoted; null for nothing
+   * @param firstBind the number of the first placeholder, 1 or more
+   * @return the condition and its values; without the keyset's filter
+   */
+  Mono<RangeCondition> predicate(
+      @Nullable String after, String upTo, @Nullable String alias, int firstBind);
+
+  /**
+   * The rows of the range that satisfy the keyset's filter, in order. There is no other bound: a
+   * range may have grown since its end was chosen.
+   *
+   * <pre>
+   * SELECT "users"."id", … FROM "public"."users" WHERE (active) AND "users"."id" &gt; $1::bigint
+   *   AND "users"."id" &lt;= $2::bigint
+   * ORDER BY "users"."id" LIMIT 2147483646 FOR UPDATE OF "users" SKIP LOCKED
+   * </pre>
+   *
+   * @param connection where they are read, and the catalog if it is not yet known; perhaps in a
+   *     transaction. It is neither closed nor sent a cancel request
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive
+   * @param lock how they are locked; of a table only
+   * @return all of them, perhaps none
+   */
+  Mono<List<T>> rows(Connection connection, @Nullable String after, String upTo, Lock lock);
+
+  /**
+   * Cuts a range in two halves of as many keys, whether they satisfy the keyset's filter or not:
+   *
+   * <pre>
+   * SELECT s.key_1::text AS key_1 FROM (
+   *   SELECT p."id" AS key_1, row_number() OVER (ORDER BY p."id") AS n, count(*) OVER () AS total
+   *   FROM (SELECT "users"."id" … LIMIT 2147483646) AS p) AS s
+   * WHERE n = total / 2
+   * </pre>
+   *
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive
+   * @return the end of the first half, with the odd key in the second; empty if the range has at
+   *     most one key
+   */
+  Mono<String> middle(@Nullable String after, String upTo);
+
+  /**
+   * What the first row of the range holds, whether it satisfies the keyset's filter or not:
+   *
+   * <pre>
+   * SELECT to_jsonb("users".*)::text AS item FROM "public"."users"
+   * WHERE "users"."id" &gt; $1::bigint AND "users"."id" &lt;= $2::bigint
+   * ORDER BY "users"."id" LIMIT 1
+   * </pre>
+   *
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive
+   * @return all its columns as JSON; empty if it is not there any more
+   */
+  Mono<String> json(@Nullable String after, String upTo);
+
+  /**
+   * Waits until nobody is left who was writing to the table, or to a partition of it, when this
+   * began: what they inserted below a {@link #last} asked before is then visible. As CREATE INDEX
+   * CONCURRENTLY does, it looks at who holds a lock that a writer takes, and waits for the end of
+   * these transactions, prepared ones among them; readers and later writers are not waited for. Nor
+   * is a transaction that has taken a number of a sequence and has not yet begun to write.
+   *
+   * <pre>
+   * SELECT DISTINCT l.virtualtransaction AS writer FROM pg_locks l
+   * WHERE l.relation = $1::regclass AND l.mode IN ('RowExclusiveLock', …)
+   *
+   * SELECT DISTINCT l.virtualtransaction AS writer FROM pg_locks l
+   * WHERE l.virtualtransaction = ANY ($1::text[])
+   * </pre>
+   *
+   * <p>Between these questions it holds nothing.
+   *
+   * @param poll how long between two questions, more than zero
+   * @return completes when they are gone
+   */
+  Mono<Void> writersGone(Duration poll);
+}
