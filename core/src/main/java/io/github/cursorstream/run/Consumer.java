@@ -164,7 +164,7 @@ final class Consumer {
                     "a node that lives until the batch is done required but "
                         + (held.attempt() - 1)
                         + " attempts were not finished"))
-            : kind.work(held, options.lease());
+            : kind.work(store, held, options.lease());
     return work.takeUntilOther(lost(held))
         .switchIfEmpty(Mono.error(() -> new LostLeaseException(held)))
         .doOnNext(next -> done = time.now(TimeUnit.MILLISECONDS))

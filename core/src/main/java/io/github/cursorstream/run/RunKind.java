@@ -37,11 +37,12 @@ public interface RunKind {
   /**
    * Does what is held, and completes it: both or neither where the work is transactional.
    *
+   * @param store where it is completed
    * @param lease held, with a range
    * @param time for {@link RunStore#complete}
    * @return the lease with its next range
    */
-  Mono<Lease> work(Lease lease, Duration time);
+  Mono<Lease> work(RunStore store, Lease lease, Duration time);
 
   /**
    * A position that cuts a range in two.

@@ -28,6 +28,7 @@ public final class Runner {
   private final RunnerOptions options;
   private final Map<String, RunKind> kinds = new ConcurrentHashMap<>();
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
+  private final Set<Long> opening = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean begun = new AtomicBoolean();
   private volatile boolean stopping;
   private volatile Disposable loop = () -> {};
@@ -196,7 +197,16 @@ public final class Runner {
 
   private Mono<Void> look() {
     Set<String> names = Set.copyOf(kinds.keySet());
-    return store.enqueued(names).concatMap(this::open).then(Mono.defer(() -> fill(names)));
+    return store
+        .enqueued(names)
+        // Beside everything else: its bounds may have to wait for somebody's transaction.
+        .doOnNext(
+            run -> {
+              if (opening.add(run.id())) {
+                open(run).doFinally(signal -> opening.remove(run.id())).subscribe();
+              }
+            })
+        .then(Mono.defer(() -> fill(names)));
   }
 
   private Mono<Run> open(Run run) {
