@@ -27,14 +27,27 @@ public record BatchFailure(
    */
   public record Again(Range range, int attempts, Duration after) {
 
-    /** Checks for nulls. */
+    /**
+     * Checks for nulls.
+     *
+     * @param range all or a part of what failed
+     * @param attempts how often it has been begun so far
+     * @param after how long it waits
+     */
     public Again {
       Objects.requireNonNull(range, "range");
       Objects.requireNonNull(after, "after");
     }
   }
 
-  /** Copies the list. */
+  /**
+   * Copies the list.
+   *
+   * @param error class, message and the top of the stack
+   * @param again what of it is to be done again
+   * @param deadLetter the row that is put aside; null for none
+   * @param fatal whether the run fails with it
+   */
   public BatchFailure {
     Objects.requireNonNull(error, "error");
     again = List.copyOf(again);

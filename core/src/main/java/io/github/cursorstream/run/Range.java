@@ -12,7 +12,12 @@ import org.jspecify.annotations.Nullable;
  */
 public record Range(@Nullable String after, String upTo) {
 
-  /** Checks for nulls. */
+  /**
+   * Checks for nulls.
+   *
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive
+   */
   public Range {
     Objects.requireNonNull(upTo, "upTo");
   }

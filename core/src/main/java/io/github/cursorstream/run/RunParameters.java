@@ -49,6 +49,20 @@ public record RunParameters(
   /**
    * Checks the values.
    *
+   * @param batchSize the most keys that one batch covers; defaults to 1,000
+   * @param consumers how many batches are worked on at a time, over all nodes; 0 for none; defaults
+   *     to 1
+   * @param pause how long a consumer rests between its batches; defaults to none
+   * @param rowsPerSecond the most rows that all consumers together take, on average; 0 for no
+   *     limit, which is the default
+   * @param attempts how often a batch is tried as a whole before its bad row is looked for;
+   *     defaults to 3
+   * @param minBackoff how long a failed batch waits for its second attempt, doubled each time;
+   *     defaults to 1 s
+   * @param maxBackoff the longest such wait; defaults to 1 min
+   * @param deadLetters how many rows may be put aside before the run fails; defaults to 0: the
+   *     first row that keeps failing fails the run, which keeps its place
+   * @param timeout how long a batch may take on the server; defaults to 1 min
    * @throws IllegalArgumentException if one is out of its range
    */
   public RunParameters {

@@ -16,7 +16,17 @@ import java.util.Objects;
  */
 public record RunnerOptions(String owner, int maxConsumers, Duration lease, Duration poll) {
 
-  /** Checks the values. */
+  /**
+   * Checks the values.
+   *
+   * @param owner how the log and other nodes call this node; defaults to the process id and a
+   *     random number
+   * @param maxConsumers how many slots it works on at a time, over all runs; each may take a
+   *     connection; defaults to 4
+   * @param lease after how long without a sign of life another node takes a slot over; defaults to
+   *     10 s
+   * @param poll how often it looks for work that it was not told of; defaults to 100 ms
+   */
   public RunnerOptions {
     Objects.requireNonNull(owner, "owner");
     if (maxConsumers < 1) {

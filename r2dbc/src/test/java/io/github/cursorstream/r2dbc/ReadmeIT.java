@@ -5,9 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.cursorstream.concurrency.Concurrency;
 import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.Page;
+import io.github.cursorstream.r2dbc.backfill.Backfill;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.keyset.KeysetPlan;
+import io.github.cursorstream.r2dbc.store.PostgresRunStore;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunHandle;
+import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
@@ -132,6 +138,28 @@ class ReadmeIT {
     assertThat(ids(results.get(4))).isEqualTo(all);
     assertThat(Mono.from((Mono<?>) results.get(5)).cast(KeysetPlan.class).block().seeks()).isTrue();
     Mono.from(connection.close()).block();
+  }
+
+  @Test
+  void theBackfillFillsEveryRow() {
+    CursorBasedRepository<User> users = repository(connectionFactory);
+    PostgresRunStore store = PostgresRunStore.create(connectionFactory);
+    store.migrate().block();
+    database.execute("ALTER TABLE users ADD COLUMN domain text");
+    Runner runner = Runner.create(store); // on each node, with the same backfills registered
+    Mono<RunHandle> backfill =
+        runner.start(
+            Backfill.over("fill-domain", users)
+                .batchSize(500)
+                .consumers(2)
+                .execute(
+                    range -> "UPDATE users SET domain = split_part(email, '@', 2) WHERE " + range));
+    Run done = backfill.flatMap(RunHandle::onFinish).block();
+    assertThat(done.state()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(done.rows()).isEqualTo(4000);
+    assertThat(database.count("SELECT count(*) FROM users WHERE domain = 'example.com'"))
+        .isEqualTo(4000);
+    runner.shutdown(Duration.ofSeconds(5)).block();
   }
 
   private static List<Long> ids(Object result) {
