@@ -3,10 +3,7 @@ package io.github.cursorstream.run;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
 import java.util.SortedMap;
@@ -30,16 +27,7 @@ final class MemoryRun {
 
   private RunState state;
   private RunParameters parameters;
-  private @Nullable String position;
-  private @Nullable String tail;
-  private @Nullable String upper;
-
-  /** Of batches to come: from behind the position, up to the tail. */
-  private final Deque<String> ends = new ArrayDeque<>();
-
-  /** To be done again. */
-  private final List<Waiting> waiting = new ArrayList<>();
-
+  private final MemoryWork work = new MemoryWork();
   private final SortedMap<Integer, MemorySlot> slots = new TreeMap<>();
   private final List<DeadLetter> deadLetters = new ArrayList<>();
   private final List<RunEvent> events = new ArrayList<>();
@@ -58,8 +46,6 @@ final class MemoryRun {
   private @Nullable String error;
   private @Nullable Instant startedAt;
   private @Nullable Instant endedAt;
-
-  private record Waiting(Range range, int attempts, Instant due) {}
 
   /** A slot that can be taken. */
   final class Offer {
@@ -124,12 +110,12 @@ final class MemoryRun {
         origin.arguments(),
         state,
         parameters,
-        position,
-        tail,
-        upper,
-        ends.size(),
+        work.position(),
+        work.tail(),
+        work.upper(),
+        work.ahead(),
         inFlight(),
-        waiting.size(),
+        work.waiting(),
         rows,
         batches,
         failures,
@@ -178,8 +164,7 @@ final class MemoryRun {
     parameters = after;
     log(RunEvent.Type.CHANGED, who, after.toString());
     if (after.batchSize() != before.batchSize()) {
-      ends.clear();
-      tail = position;
+      work.forgetEnds();
     }
     fitSlots();
   }
@@ -192,7 +177,7 @@ final class MemoryRun {
     int count = deadLetters.size();
     if (count > 0) {
       Instant now = clock.instant();
-      deadLetters.forEach(letter -> waiting.add(new Waiting(letter.range(), 0, now)));
+      deadLetters.forEach(letter -> work.again(letter.range(), 0, now));
       deadLetters.clear();
       log(RunEvent.Type.CHANGED, who, "rows that were put aside are handed out again: " + count);
     }
@@ -204,9 +189,7 @@ final class MemoryRun {
       return;
     }
     startedAt = clock.instant();
-    position = start;
-    tail = start;
-    upper = end;
+    work.open(start, end);
     log(RunEvent.Type.OPENED, who, null);
     become(RunState.RUNNING);
     fitSlots();
@@ -214,26 +197,20 @@ final class MemoryRun {
   }
 
   void extend(@Nullable String from, List<String> found) {
-    if (run().hasMore() && Objects.equals(from, tail) && !found.isEmpty()) {
-      ends.addAll(found);
-      tail = ends.getLast();
-    }
+    work.extend(from, found);
   }
 
   /** The slots that can be taken now, by number. */
   List<Offer> offers() {
     Instant now = clock.instant();
-    boolean work =
-        state == RunState.RUNNING
-            && (!ends.isEmpty()
-                || run().hasMore()
-                || waiting.stream().anyMatch(range -> isDue(range, now)));
+    boolean starting = state == RunState.RUNNING && work.isThere(now);
     boolean finishing =
         state == RunState.RUNNING || state == RunState.PAUSING || state == RunState.CANCELLING;
     return slots.values().stream()
         .filter(slot -> slot.isFree(now))
         .filter(
-            slot -> slot.range == null ? work && slot.number <= parameters.consumers() : finishing)
+            slot ->
+                slot.range == null ? starting && slot.number <= parameters.consumers() : finishing)
         .map(Offer::new)
         .toList();
   }
@@ -288,13 +265,13 @@ final class MemoryRun {
     boolean overBudget = letter != null && deadLetters.size() >= parameters.deadLetters();
     if (failure.fatal() || overBudget) {
       // As a whole: a part that is put aside as well would be done twice after a retry.
-      waiting.add(new Waiting(range, attempt, now));
+      work.again(range, attempt, now);
       return failure.fatal()
           ? failure.error()
           : "more than " + parameters.deadLetters() + " rows had to be put aside";
     }
     for (BatchFailure.Again again : failure.again()) {
-      waiting.add(new Waiting(again.range(), again.attempts(), now.plus(again.after())));
+      work.again(again.range(), again.attempts(), now.plus(again.after()));
     }
     if (letter != null) {
       deadLetters.add(
@@ -330,22 +307,8 @@ final class MemoryRun {
   }
 
   private void handOut(MemorySlot slot) {
-    if (state != RunState.RUNNING || slot.number > parameters.consumers()) {
-      return;
-    }
-    Instant now = clock.instant();
-    for (Iterator<Waiting> each = waiting.iterator(); each.hasNext(); ) {
-      Waiting again = each.next();
-      if (isDue(again, now)) {
-        each.remove();
-        slot.hold(again.range(), again.attempts() + 1);
-        return;
-      }
-    }
-    String end = ends.poll();
-    if (end != null) {
-      slot.hold(new Range(position, end), 1);
-      position = end;
+    if (state == RunState.RUNNING && slot.number <= parameters.consumers()) {
+      work.handOut(slot, clock.instant());
     }
   }
 
@@ -354,7 +317,7 @@ final class MemoryRun {
     for (MemorySlot slot : slots.values()) {
       Range range = slot.range;
       if (range != null) {
-        waiting.add(new Waiting(range, slot.attempt, now));
+        work.again(range, slot.attempt, now);
         slot.hold(null, 0);
       }
       slot.free(++epoch);
@@ -383,9 +346,7 @@ final class MemoryRun {
     } else if (state == RunState.CANCELLING) {
       become(RunState.CANCELLED);
       log(RunEvent.Type.CANCELLED, who, null);
-    } else if (state == RunState.RUNNING
-        && waiting.isEmpty()
-        && (upper == null || upper.equals(position))) {
+    } else if (state == RunState.RUNNING && work.isHandedOut()) {
       become(RunState.SUCCEEDED);
       log(RunEvent.Type.SUCCEEDED, who, null);
     }
@@ -406,9 +367,5 @@ final class MemoryRun {
 
   private void log(RunEvent.Type type, String who, @Nullable String detail) {
     events.add(new RunEvent(events.size() + 1L, id, clock.instant(), type, who, detail));
-  }
-
-  private static boolean isDue(Waiting range, Instant now) {
-    return !range.due().isAfter(now);
   }
 }

@@ -213,11 +213,11 @@ interface RunRaceContract extends RunStoreUnderTest {
     together(
         THREADS,
         () -> {
-          runs.extend(run, 0, 9);
+          runs.extend(run, 0, 5);
           return true;
         });
 
-    assertThat(runs.run(run).ahead()).isEqualTo(9);
+    assertThat(runs.run(run).ahead()).isEqualTo(5);
   }
 
   @Test

@@ -12,4 +12,5 @@ public interface RunStoreContract
         RunLeaseContract,
         RunChangeContract,
         RunFailureContract,
+        RunDeadLetterContract,
         RunRaceContract {}
