@@ -1,4 +1,4 @@
-/** PostgreSQL for tests and examples, and a proxy that breaks connections on purpose. */
+/** PostgreSQL for tests and examples, a proxy that breaks connections, and contracts of stores. */
 @NullMarked
 package io.github.cursorstream.testing;
 

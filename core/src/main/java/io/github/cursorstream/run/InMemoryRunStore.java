@@ -1,0 +1,263 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
+
+/**
+ * Runs in the memory of one process: for tests, for scripts, and for databases that have no store
+ * of their own. What it holds is gone with the process.
+ *
+ * <p>It keeps every run that was ever created, ended ones included. Every answer is given on the
+ * thread that subscribes; none waits for anything but the other callers' few steps in memory.
+ */
+public final class InMemoryRunStore implements RunStore {
+
+  private final InstantSource clock;
+
+  /** By id. Guards itself, and all that it holds. */
+  private final SortedMap<Long, MemoryRun> runs = new TreeMap<>();
+
+  private InMemoryRunStore(Scheduler clock) {
+    this.clock = () -> Instant.EPOCH.plusNanos(clock.now(TimeUnit.NANOSECONDS));
+  }
+
+  /**
+   * An empty store that goes by the clock of {@link Schedulers#parallel()}.
+   *
+   * @return the store
+   */
+  public static InMemoryRunStore create() {
+    return create(Schedulers.parallel());
+  }
+
+  /**
+   * An empty store.
+   *
+   * @param clock whose time it goes by, for example a virtual one's; nothing is scheduled on it
+   * @return the store
+   */
+  public static InMemoryRunStore create(Scheduler clock) {
+    return new InMemoryRunStore(Objects.requireNonNull(clock, "clock"));
+  }
+
+  @Override
+  public Mono<Run> create(NewRun run, String who) {
+    Objects.requireNonNull(run, "run");
+    Objects.requireNonNull(who, "who");
+    return one(
+        () ->
+            living(run.name(), run.arguments())
+                .orElseGet(
+                    () -> {
+                      long id = runs.isEmpty() ? 1 : runs.lastKey() + 1;
+                      MemoryRun created = new MemoryRun(id, run, clock, who);
+                      runs.put(id, created);
+                      return created;
+                    })
+                .run());
+  }
+
+  @Override
+  public Mono<Run> find(long id) {
+    return one(
+        () -> {
+          MemoryRun found = runs.get(id);
+          return found == null ? null : found.run();
+        });
+  }
+
+  @Override
+  public Mono<Run> latest(String name) {
+    Objects.requireNonNull(name, "name");
+    return some(run -> run.name().equals(name)).takeLast(1).next();
+  }
+
+  @Override
+  public Flux<Run> runs() {
+    return some(run -> true);
+  }
+
+  @Override
+  public Mono<VerbResult> say(long run, Verb verb, String who, @Nullable String why) {
+    Objects.requireNonNull(verb, "verb");
+    Objects.requireNonNull(who, "who");
+    return one(
+        () -> {
+          MemoryRun said = existing(run);
+          Run now = said.run();
+          // A failed run has ended, so that another of its name may live by now.
+          MemoryRun other =
+              verb == Verb.RETRY && now.state() == RunState.FAILED
+                  ? living(now.name(), now.arguments()).orElse(null)
+                  : null;
+          return other == null
+              ? said.say(verb, who, why)
+              : new VerbResult(
+                  VerbResult.Kind.REFUSED,
+                  now.state(),
+                  "run " + other.id() + " of the same name and arguments has taken its place");
+        });
+  }
+
+  @Override
+  public Mono<Run> change(long run, UnaryOperator<RunParameters> change, String who) {
+    Objects.requireNonNull(change, "change");
+    Objects.requireNonNull(who, "who");
+    return one(
+        () -> {
+          MemoryRun changed = existing(run);
+          changed.change(change, who);
+          return changed.run();
+        });
+  }
+
+  @Override
+  public Flux<RunEvent> events(long run, long after) {
+    return many(() -> known(run).map(known -> known.events(after)).orElse(List.of()));
+  }
+
+  @Override
+  public Flux<DeadLetter> deadLetters(long run) {
+    return many(() -> known(run).map(MemoryRun::deadLetters).orElse(List.of()));
+  }
+
+  @Override
+  public Mono<Long> retryDeadLetters(long run, String who) {
+    Objects.requireNonNull(who, "who");
+    return one(() -> existing(run).retryDeadLetters(who));
+  }
+
+  @Override
+  public Flux<Run> enqueued(Set<String> kinds) {
+    Set<String> known = Set.copyOf(kinds);
+    return some(run -> run.state() == RunState.ENQUEUED && known.contains(run.kind()));
+  }
+
+  @Override
+  public Mono<Run> open(long run, @Nullable String start, @Nullable String upper, String who) {
+    Objects.requireNonNull(who, "who");
+    return one(
+        () -> {
+          MemoryRun opened = existing(run);
+          opened.open(start, upper, who);
+          return opened.run();
+        });
+  }
+
+  @Override
+  public Mono<Void> extend(long run, @Nullable String tail, List<String> ends) {
+    List<String> found = List.copyOf(ends);
+    return one(
+        () -> {
+          known(run).ifPresent(known -> known.extend(tail, found));
+          return null;
+        });
+  }
+
+  @Override
+  public Mono<Lease> take(String owner, Set<String> kinds, Duration lease) {
+    Objects.requireNonNull(owner, "owner");
+    Objects.requireNonNull(lease, "lease");
+    Set<String> known = Set.copyOf(kinds);
+    return one(
+        () ->
+            runs.values().stream()
+                .filter(run -> known.contains(run.kind()))
+                .flatMap(run -> run.offers().stream())
+                // The sort is stable: the oldest run's first.
+                .min(Comparator.comparing((MemoryRun.Offer offer) -> !offer.holdsRange()))
+                .map(offer -> offer.take(owner, lease))
+                .orElse(null));
+  }
+
+  @Override
+  public Mono<Boolean> renew(Lease lease, Duration time) {
+    Objects.requireNonNull(time, "time");
+    return one(() -> known(lease.run().id()).map(run -> run.renew(lease, time)).orElse(false));
+  }
+
+  @Override
+  public Mono<Void> release(Lease lease) {
+    Objects.requireNonNull(lease, "lease");
+    return one(
+        () -> {
+          known(lease.run().id()).ifPresent(run -> run.release(lease));
+          return null;
+        });
+  }
+
+  @Override
+  public Mono<Lease> complete(Lease lease, long rows, Duration time) {
+    Objects.requireNonNull(time, "time");
+    Objects.requireNonNull(lease, "lease");
+    return one(() -> owned(lease).complete(lease, rows, time));
+  }
+
+  @Override
+  public Mono<Lease> fail(Lease lease, BatchFailure failure, Duration time) {
+    Objects.requireNonNull(lease, "lease");
+    Objects.requireNonNull(failure, "failure");
+    Objects.requireNonNull(time, "time");
+    return one(() -> owned(lease).fail(lease, failure, time));
+  }
+
+  private Optional<MemoryRun> known(long run) {
+    return Optional.ofNullable(runs.get(run));
+  }
+
+  private MemoryRun existing(long run) {
+    return known(run)
+        .orElseThrow(() -> new NoSuchElementException("a known run required but it was " + run));
+  }
+
+  private MemoryRun owned(Lease lease) {
+    return known(lease.run().id()).orElseThrow(() -> new LostLeaseException(lease));
+  }
+
+  private Optional<MemoryRun> living(String name, String arguments) {
+    return runs.values().stream()
+        .filter(run -> run.isAlive() && run.isOf(name, arguments))
+        .findFirst();
+  }
+
+  private Flux<Run> some(Predicate<Run> which) {
+    return many(() -> runs.values().stream().map(MemoryRun::run).filter(which).toList());
+  }
+
+  private <T> Mono<T> one(Supplier<@Nullable T> step) {
+    return Mono.fromSupplier(
+        () -> {
+          synchronized (runs) {
+            return step.get();
+          }
+        });
+  }
+
+  private <T> Flux<T> many(Supplier<List<T>> step) {
+    return Flux.defer(
+        () -> {
+          synchronized (runs) {
+            return Flux.fromIterable(new ArrayList<>(step.get()));
+          }
+        });
+  }
+}

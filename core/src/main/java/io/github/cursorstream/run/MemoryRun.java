@@ -1,0 +1,371 @@
+package io.github.cursorstream.run;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One run of an {@link InMemoryRunStore}: what it holds, and all decisions about it. The store's
+ * lock guards it.
+ */
+final class MemoryRun {
+
+  /** So few attempts say nothing about a run. */
+  private static final int FEW = 50;
+
+  private final long id;
+  private final NewRun origin;
+  private final InstantSource clock;
+  private final Instant createdAt;
+
+  private RunState state;
+  private RunParameters parameters;
+  private final MemoryWork work = new MemoryWork();
+  private final SortedMap<Integer, MemorySlot> slots = new TreeMap<>();
+  private final List<DeadLetter> deadLetters = new ArrayList<>();
+  private final List<RunEvent> events = new ArrayList<>();
+
+  /** Of the youngest owner of any slot. A slot that comes back must not repeat its past. */
+  private long epoch;
+
+  private long rows;
+  private long batches;
+  private long failures;
+
+  /** What was done and what failed before the last retry does not count against the run. */
+  private long batchesBefore;
+
+  private long failuresBefore;
+  private @Nullable String error;
+  private @Nullable Instant startedAt;
+  private @Nullable Instant endedAt;
+
+  /** A slot that can be taken. */
+  final class Offer {
+
+    private final MemorySlot slot;
+
+    private Offer(MemorySlot slot) {
+      this.slot = slot;
+    }
+
+    boolean holdsRange() {
+      return slot.range != null;
+    }
+
+    Lease take(String owner, Duration lease) {
+      if (slot.owner != null) {
+        log(RunEvent.Type.TAKEN_OVER, owner, "consumer " + slot.number + " from " + slot.owner);
+      }
+      slot.owner = owner;
+      slot.epoch = ++epoch;
+      slot.until = clock.instant().plus(lease);
+      if (slot.range == null) {
+        handOut(slot);
+      } else {
+        slot.attempt++;
+      }
+      return lease(slot);
+    }
+  }
+
+  MemoryRun(long id, NewRun origin, InstantSource clock, String who) {
+    this.id = id;
+    this.origin = origin;
+    this.clock = clock;
+    this.createdAt = clock.instant();
+    this.state = origin.held() ? RunState.HELD : RunState.ENQUEUED;
+    this.parameters = origin.parameters();
+    log(RunEvent.Type.CREATED, who, null);
+  }
+
+  long id() {
+    return id;
+  }
+
+  String kind() {
+    return origin.kind();
+  }
+
+  boolean isOf(String name, String arguments) {
+    return origin.name().equals(name) && origin.arguments().equals(arguments);
+  }
+
+  boolean isAlive() {
+    return !state.isEnded();
+  }
+
+  Run run() {
+    return new Run(
+        id,
+        origin.name(),
+        origin.kind(),
+        origin.arguments(),
+        state,
+        parameters,
+        work.position(),
+        work.tail(),
+        work.upper(),
+        work.ahead(),
+        inFlight(),
+        work.waiting(),
+        rows,
+        batches,
+        failures,
+        deadLetters.size(),
+        error,
+        createdAt,
+        startedAt,
+        endedAt);
+  }
+
+  List<RunEvent> events(long after) {
+    return events.stream().filter(event -> event.id() > after).toList();
+  }
+
+  List<DeadLetter> deadLetters() {
+    return deadLetters;
+  }
+
+  VerbResult say(Verb verb, String who, @Nullable String why) {
+    boolean idle = inFlight() == 0;
+    VerbResult result = Transitions.of(state, verb, startedAt != null, idle);
+    if (result.kind() != VerbResult.Kind.DONE) {
+      return result;
+    }
+    log(RunEvent.Type.VERB, who, why == null ? verb.name() : verb + ": " + why);
+    become(result.state());
+    if (verb == Verb.RETRY) {
+      batchesBefore = batches;
+      failuresBefore = failures;
+    }
+    boolean forced = verb == Verb.FORCE_PAUSE || verb == Verb.FORCE_CANCEL;
+    // Others may still be at work when a run fails; whoever ends it then does not wait for them.
+    if (forced || (state.isEnded() && !idle)) {
+      takeLeasesAway();
+    }
+    settle(who);
+    return new VerbResult(result.kind(), state, result.reason());
+  }
+
+  void change(UnaryOperator<RunParameters> change, String who) {
+    RunParameters before = parameters;
+    RunParameters after = Objects.requireNonNull(change.apply(before), "change's result");
+    if (after.equals(before)) {
+      return;
+    }
+    parameters = after;
+    log(RunEvent.Type.CHANGED, who, after.toString());
+    if (after.batchSize() != before.batchSize()) {
+      work.forgetEnds();
+    }
+    fitSlots();
+  }
+
+  long retryDeadLetters(String who) {
+    if (state != RunState.RUNNING && state != RunState.PAUSED && state != RunState.FAILED) {
+      throw new IllegalStateException(
+          "run " + id + " running, paused or failed required but it was " + state);
+    }
+    int count = deadLetters.size();
+    if (count > 0) {
+      Instant now = clock.instant();
+      deadLetters.forEach(letter -> work.again(letter.range(), 0, now));
+      deadLetters.clear();
+      log(RunEvent.Type.CHANGED, who, "rows that were put aside are handed out again: " + count);
+    }
+    return count;
+  }
+
+  void open(@Nullable String start, @Nullable String end, String who) {
+    if (state != RunState.ENQUEUED) {
+      return;
+    }
+    startedAt = clock.instant();
+    work.open(start, end);
+    log(RunEvent.Type.OPENED, who, null);
+    become(RunState.RUNNING);
+    fitSlots();
+    settle(who);
+  }
+
+  void extend(@Nullable String from, List<String> found) {
+    work.extend(from, found);
+  }
+
+  /** The slots that can be taken now, by number. */
+  List<Offer> offers() {
+    Instant now = clock.instant();
+    boolean starting = state == RunState.RUNNING && work.isThere(now);
+    boolean finishing =
+        state == RunState.RUNNING || state == RunState.PAUSING || state == RunState.CANCELLING;
+    return slots.values().stream()
+        .filter(slot -> slot.isFree(now))
+        .filter(
+            slot ->
+                slot.range == null ? starting && slot.number <= parameters.consumers() : finishing)
+        .map(Offer::new)
+        .toList();
+  }
+
+  boolean renew(Lease lease, Duration time) {
+    MemorySlot slot = slots.get(lease.number());
+    if (slot == null || !slot.isOf(lease)) {
+      return false;
+    }
+    slot.until = clock.instant().plus(time);
+    return true;
+  }
+
+  void release(Lease lease) {
+    MemorySlot slot = slots.get(lease.number());
+    if (slot != null && slot.isOf(lease)) {
+      slot.free(++epoch);
+    }
+  }
+
+  Lease complete(Lease lease, long counted, Duration time) {
+    MemorySlot slot = fenced(lease);
+    if (slot.range != null) {
+      batches++;
+      rows += counted;
+    }
+    return next(slot, time);
+  }
+
+  Lease fail(Lease lease, BatchFailure failure, Duration time) {
+    MemorySlot slot = fenced(lease);
+    Range range = slot.range;
+    if (range != null) {
+      failures++;
+      error = failure.error();
+      String who = slot.who();
+      log(RunEvent.Type.BATCH_FAILED, who, failure.error());
+      String reason = putAway(range, slot.attempt, failure, who);
+      // One that is pausing or cancelling gets what was asked for; the range waits.
+      if (reason != null && state == RunState.RUNNING) {
+        become(RunState.FAILED);
+        log(RunEvent.Type.FAILED, who, reason);
+      }
+    }
+    return next(slot, time);
+  }
+
+  /** Gives back why the run fails with it, or null. */
+  private @Nullable String putAway(Range range, int attempt, BatchFailure failure, String who) {
+    Instant now = clock.instant();
+    DeadLetter letter = failure.deadLetter();
+    boolean overBudget = letter != null && deadLetters.size() >= parameters.deadLetters();
+    if (failure.fatal() || overBudget) {
+      // As a whole: a part that is put aside as well would be done twice after a retry.
+      work.again(range, attempt, now);
+      return failure.fatal()
+          ? failure.error()
+          : "more than " + parameters.deadLetters() + " rows had to be put aside";
+    }
+    for (BatchFailure.Again again : failure.again()) {
+      work.again(again.range(), again.attempts(), now.plus(again.after()));
+    }
+    if (letter != null) {
+      deadLetters.add(
+          new DeadLetter(id, letter.range(), letter.row(), letter.error(), letter.attempts(), now));
+      log(RunEvent.Type.DEAD_LETTER, who, letter.error());
+    }
+    long failed = failures - failuresBefore;
+    long attempts = batches - batchesBefore + failed;
+    return attempts >= FEW && 2 * failed > attempts
+        ? failed + " of " + attempts + " attempts failed"
+        : null;
+  }
+
+  /** The slot, if the lease still has both: the slot, and the batch in it. */
+  private MemorySlot fenced(Lease lease) {
+    MemorySlot slot = slots.get(lease.number());
+    if (slot == null || !slot.isOf(lease) || slot.serial != lease.serial()) {
+      throw new LostLeaseException(lease);
+    }
+    return slot;
+  }
+
+  private Lease next(MemorySlot slot, Duration time) {
+    String who = slot.who();
+    slot.hold(null, 0);
+    // Also if nothing was held: who asks again must not complete what the first question brought.
+    slot.serial++;
+    slot.until = clock.instant().plus(time);
+    handOut(slot);
+    fitSlots();
+    settle(who);
+    return lease(slot);
+  }
+
+  private void handOut(MemorySlot slot) {
+    if (state == RunState.RUNNING && slot.number <= parameters.consumers()) {
+      work.handOut(slot, clock.instant());
+    }
+  }
+
+  private void takeLeasesAway() {
+    Instant now = clock.instant();
+    for (MemorySlot slot : slots.values()) {
+      Range range = slot.range;
+      if (range != null) {
+        work.again(range, slot.attempt, now);
+        slot.hold(null, 0);
+      }
+      slot.free(++epoch);
+    }
+    fitSlots();
+  }
+
+  private void fitSlots() {
+    if (startedAt == null) {
+      return;
+    }
+    slots.values().removeIf(slot -> slot.number > parameters.consumers() && slot.range == null);
+    for (int number = 1; number <= parameters.consumers(); number++) {
+      slots.computeIfAbsent(number, MemorySlot::new);
+    }
+  }
+
+  /** What happens by itself when nothing is in flight. */
+  private void settle(String who) {
+    if (inFlight() > 0) {
+      return;
+    }
+    if (state == RunState.PAUSING) {
+      become(RunState.PAUSED);
+      log(RunEvent.Type.PAUSED, who, null);
+    } else if (state == RunState.CANCELLING) {
+      become(RunState.CANCELLED);
+      log(RunEvent.Type.CANCELLED, who, null);
+    } else if (state == RunState.RUNNING && work.isHandedOut()) {
+      become(RunState.SUCCEEDED);
+      log(RunEvent.Type.SUCCEEDED, who, null);
+    }
+  }
+
+  private void become(RunState next) {
+    state = next;
+    endedAt = next.isEnded() ? clock.instant() : null;
+  }
+
+  private int inFlight() {
+    return (int) slots.values().stream().filter(slot -> slot.range != null).count();
+  }
+
+  private Lease lease(MemorySlot slot) {
+    return new Lease(run(), slot.number, slot.epoch, slot.serial, slot.range, slot.attempt);
+  }
+
+  private void log(RunEvent.Type type, String who, @Nullable String detail) {
+    events.add(new RunEvent(events.size() + 1L, id, clock.instant(), type, who, detail));
+  }
+}

@@ -1,0 +1,43 @@
+package io.github.cursorstream.run;
+
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/** One consumer of a {@link MemoryRun}, which alone changes it. */
+final class MemorySlot {
+
+  final int number;
+  @Nullable String owner;
+  long epoch;
+  long serial;
+  Instant until = Instant.MIN;
+  @Nullable Range range;
+  int attempt;
+
+  MemorySlot(int number) {
+    this.number = number;
+  }
+
+  boolean isFree(Instant now) {
+    return owner == null || !until.isAfter(now);
+  }
+
+  boolean isOf(Lease lease) {
+    return owner != null && epoch == lease.epoch();
+  }
+
+  String who() {
+    return owner == null ? "consumer " + number : owner;
+  }
+
+  void hold(@Nullable Range next, int begun) {
+    range = next;
+    attempt = begun;
+  }
+
+  void free(long next) {
+    owner = null;
+    epoch = next;
+    until = Instant.MIN;
+  }
+}

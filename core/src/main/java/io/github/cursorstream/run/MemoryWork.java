@@ -1,0 +1,108 @@
+package io.github.cursorstream.run;
+
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** What of a {@link MemoryRun}'s work is still to be handed out. */
+final class MemoryWork {
+
+  private @Nullable String position;
+  private @Nullable String tail;
+  private @Nullable String upper;
+
+  /** Of batches to come: from behind the position, up to the tail. */
+  private final Deque<String> ends = new ArrayDeque<>();
+
+  private final List<Waiting> waiting = new ArrayList<>();
+
+  /**
+   * A range to be done again.
+   *
+   * @param attempts how often it has been begun so far
+   */
+  private record Waiting(Range range, int attempts, Instant due) {
+
+    boolean isDue(Instant now) {
+      return !due.isAfter(now);
+    }
+  }
+
+  @Nullable String position() {
+    return position;
+  }
+
+  @Nullable String tail() {
+    return tail;
+  }
+
+  @Nullable String upper() {
+    return upper;
+  }
+
+  int ahead() {
+    return ends.size();
+  }
+
+  int waiting() {
+    return waiting.size();
+  }
+
+  void open(@Nullable String start, @Nullable String end) {
+    position = start;
+    tail = start;
+    upper = end;
+  }
+
+  void extend(@Nullable String from, List<String> found) {
+    if (hasMore() && Objects.equals(from, tail) && !found.isEmpty()) {
+      ends.addAll(found);
+      tail = ends.getLast();
+    }
+  }
+
+  void forgetEnds() {
+    ends.clear();
+    tail = position;
+  }
+
+  void again(Range range, int attempts, Instant due) {
+    waiting.add(new Waiting(range, attempts, due));
+  }
+
+  /** Whether a slot is worth taking: to do something, or to find what is to be done. */
+  boolean isThere(Instant now) {
+    return !ends.isEmpty() || hasMore() || waiting.stream().anyMatch(again -> again.isDue(now));
+  }
+
+  /** Whether everything has been handed out. */
+  boolean isHandedOut() {
+    return waiting.isEmpty() && (upper == null || upper.equals(position));
+  }
+
+  /** Puts the next range into a slot, if there is one now. What is to be done again comes first. */
+  void handOut(MemorySlot slot, Instant now) {
+    for (Iterator<Waiting> each = waiting.iterator(); each.hasNext(); ) {
+      Waiting again = each.next();
+      if (again.isDue(now)) {
+        each.remove();
+        slot.hold(again.range(), again.attempts() + 1);
+        return;
+      }
+    }
+    String end = ends.poll();
+    if (end != null) {
+      slot.hold(new Range(position, end), 1);
+      position = end;
+    }
+  }
+
+  private boolean hasMore() {
+    return upper != null && !upper.equals(tail);
+  }
+}
