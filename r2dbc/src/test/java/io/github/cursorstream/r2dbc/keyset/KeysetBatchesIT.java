@@ -454,6 +454,53 @@ class KeysetBatchesIT {
   }
 
   @Test
+  void aTransactionThatIsPreparedMeanwhileIsWaitedFor() {
+    try (TestPostgres server = TestPostgres.start("max_prepared_transactions=3");
+        TestDatabase own = server.createDatabase()) {
+      own.execute("CREATE TABLE t (id bigint PRIMARY KEY)");
+      ConnectionPool connections = own.pool(2);
+      KeysetBatches<Long> batches = KeysetBatches.of(Reading.ids(connections, Keyset.table("t")));
+      Connection writer = Objects.requireNonNull(connections.create().block(SOON));
+      Mono.from(writer.beginTransaction()).block(SOON);
+      sql(writer, "INSERT INTO t VALUES (1)");
+      CompletableFuture<Void> gone = batches.writersGone(POLL).toFuture();
+      await().during(Duration.ofMillis(200)).until(() -> !gone.isDone());
+      sql(writer, "PREPARE TRANSACTION 'p'");
+      await().during(Duration.ofMillis(300)).until(() -> !gone.isDone());
+      CompletableFuture<Void> later = batches.writersGone(POLL).toFuture();
+      await().during(Duration.ofMillis(200)).until(() -> !later.isDone());
+      sql(writer, "COMMIT PREPARED 'p'");
+      gone.orTimeout(20, TimeUnit.SECONDS).join();
+      later.orTimeout(20, TimeUnit.SECONDS).join();
+      Mono.from(writer.close()).block(SOON);
+    }
+  }
+
+  @Test
+  void theFractionFollowsTheDistribution() {
+    database.execute(
+        "CREATE TABLE skewed (id bigint, b int, PRIMARY KEY (id, b))",
+        "INSERT INTO skewed SELECT i * i, 1 FROM generate_series(1, 10000) i");
+    KeysetBatches<Long> up = KeysetBatches.of(Reading.ids(pool, Keyset.table("skewed")));
+    String upTo = Reading.one(up.last());
+    String quarter = Reading.one(up.position(Cursor.of("id", 2_500L * 2_500).and("b", 1)));
+    String half = Reading.one(up.position(Cursor.of("id", 5_000L * 5_000).and("b", 1)));
+    assertThat(up.fraction(null, half, upTo).blockOptional(SOON)).isEmpty();
+    database.execute("ANALYZE skewed");
+    assertThat(Reading.one(up.fraction(null, half, upTo))).isBetween(0.45, 0.55);
+    assertThat(Reading.one(up.fraction(quarter, half, upTo))).isBetween(0.28, 0.38);
+    assertThat(Reading.one(up.fraction(quarter, quarter, upTo))).isZero();
+    assertThat(Reading.one(up.fraction(half, quarter, upTo))).isZero();
+    assertThat(Reading.one(up.fraction(null, upTo, upTo))).isEqualTo(1);
+    assertThat(up.fraction(upTo, upTo, upTo).blockOptional(SOON)).isEmpty();
+    KeysetBatches<Long> down =
+        KeysetBatches.of(Reading.ids(pool, Keyset.table("skewed").orderBy(desc("id"), desc("b"))));
+    String first = Reading.one(down.last());
+    String high = Reading.one(down.position(Cursor.of("id", 7_500L * 7_500).and("b", 1)));
+    assertThat(Reading.one(down.fraction(null, high, first))).isBetween(0.2, 0.3);
+  }
+
+  @Test
   void aQueryHasBatchesAndNoTable() {
     database.execute(
         "CREATE TABLE ties (id bigint, v int)",
@@ -477,6 +524,7 @@ class KeysetBatchesIT {
         List.<Mono<?>>of(
             batches.predicate(null, upTo, null, 1),
             batches.writersGone(POLL),
+            batches.fraction(null, upTo, upTo),
             Mono.usingWhen(
                 pool.create(),
                 c -> batches.rows(c, null, upTo, Lock.FOR_UPDATE),

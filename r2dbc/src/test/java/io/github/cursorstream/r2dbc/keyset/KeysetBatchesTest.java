@@ -181,6 +181,18 @@ class KeysetBatchesTest {
   }
 
   @Test
+  void whatThePlannerExpectsIsByTheFirstColumn() {
+    BatchSql sql = BatchSql.expected(table(down(ID), down(DAY)), values("7", "2024-01-01"));
+    assertThat(sql.text())
+        .isEqualTo("EXPLAIN SELECT FROM \"app\".\"t\" WHERE \"t\".\"id\" >= $1::bigint");
+    assertThat(sql.binds()).containsExactly("7");
+    assertThat(
+            BatchSql.expected(
+                List.of("Seq Scan on t  (cost=0.00..8.50 rows=1234 width=0)", "  Filter: (x)")))
+        .isEqualTo(1234);
+  }
+
+  @Test
   void locksNameTheTable() {
     assertThat(Arrays.stream(Lock.values()).map(lock -> lock.clause("\"t\"")))
         .containsExactly(
