@@ -45,8 +45,9 @@ record BatchSql(String text, List<Object> binds) {
         AND l.pid IS DISTINCT FROM pg_backend_pid()""";
 
   /**
-   * One that was prepared meanwhile has kept the number behind the slash only. Whether it still
-   * holds the lock on the table does not matter: the table may have been detached.
+   * By the name alone: one that was prepared meanwhile has no pid any more, and on older servers
+   * keeps only the number behind the slash. Whether it still holds the lock on the table does not
+   * matter: that may be a partition that was detached.
    */
   private static final String STILL_THERE =
       """
