@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +28,8 @@ record BatchSql(String text, List<Object> binds) {
   /** More than any batch has, and one less than a page query takes. */
   static final int ALL = Integer.MAX_VALUE - 1;
 
+  private static final Pattern PLAN_ROWS = Pattern.compile(" rows=(\\d+) ");
+
   /** Whoever writes rows holds one of these; a prepared transaction has no pid. */
   private static final String WRITERS =
       """
@@ -41,8 +45,9 @@ record BatchSql(String text, List<Object> binds) {
         AND l.pid IS DISTINCT FROM pg_backend_pid()""";
 
   /**
-   * One that was prepared meanwhile has kept the number behind the slash only. Whether it still
-   * holds the lock on the table does not matter: the table may have been detached.
+   * By the name alone: one that was prepared meanwhile has no pid any more, and on older servers
+   * keeps only the number behind the slash. Whether it still holds the lock on the table does not
+   * matter: that may be a partition that was detached.
    */
   private static final String STILL_THERE =
       """
@@ -51,6 +56,17 @@ record BatchSql(String text, List<Object> binds) {
       WHERE l.virtualtransaction = ANY ($1::text[])
         OR l.pid IS NULL AND split_part(l.virtualtransaction, '/', 2) IN (
           SELECT split_part(w, '/', 2) FROM unnest($1::text[]) AS w)""";
+
+  /** Whether the planner knows the values of a column, of the table or of one of its partitions. */
+  private static final String ANALYZED =
+      """
+      SELECT EXISTS (SELECT FROM pg_catalog.pg_stats s
+        JOIN pg_catalog.pg_namespace n ON n.nspname = s.schemaname
+        JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename
+        WHERE s.attname = $2
+          AND (s.histogram_bounds IS NOT NULL OR s.most_common_vals IS NOT NULL)
+          AND (c.oid = $1::regclass
+            OR c.oid IN (SELECT relid FROM pg_partition_tree($1::regclass)))) AS known""";
 
   /** Refuses an order that no single row comparison tells. */
   static ResolvedKeyset check(ResolvedKeyset keyset) {
@@ -252,6 +268,31 @@ record BatchSql(String text, List<Object> binds) {
   /** Who of these has not ended. */
   static BatchSql stillThere(List<String> writers) {
     return new BatchSql(STILL_THERE, List.of((Object) writers.toArray(String[]::new)));
+  }
+
+  /** Whether there are statistics of the order's first column. */
+  static BatchSql analyzed(ResolvedKeyset keyset) {
+    return new BatchSql(
+        ANALYZED, List.of(table(keyset, "for its statistics"), keyset.orderNames().get(0)));
+  }
+
+  /**
+   * How many keys the planner expects up to a position. By the first column: of a row comparison it
+   * would look at no other, and take the two sides of a range for independent.
+   */
+  static BatchSql expected(ResolvedKeyset keyset, List<@Nullable String> upTo) {
+    RangeCondition condition = condition(keyset, null, upTo.subList(0, 1), keyset.alias(), 1);
+    return new BatchSql(
+        "EXPLAIN SELECT FROM " + keyset.from() + " WHERE " + condition.sql(), condition.binds());
+  }
+
+  /** The number of rows in the first line of a plan. */
+  static double expected(List<String> plan) {
+    Matcher rows = PLAN_ROWS.matcher(plan.get(0));
+    if (!rows.find()) {
+      throw new IllegalStateException("a plan with rows= required but it was " + plan);
+    }
+    return Double.parseDouble(rows.group(1));
   }
 
   // Pieces.

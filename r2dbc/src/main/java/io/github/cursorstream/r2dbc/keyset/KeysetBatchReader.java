@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /** The one implementation: asks for a repository's keyset, and makes its answers positions. */
@@ -192,6 +193,41 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
   private static Mono<List<String>> names(Connection connection, BatchSql sql) {
     return sql.run(connection, row -> Objects.requireNonNull(row.get("writer", String.class)))
         .collectList();
+  }
+
+  @Override
+  public Mono<Double> fraction(@Nullable String start, String at, String upper) {
+    Objects.requireNonNull(at, "at");
+    Objects.requireNonNull(upper, "upper");
+    return ask(
+        (keyset, connection) ->
+            BatchSql.analyzed(keyset)
+                .run(connection, row -> Objects.requireNonNull(row.get("known", Boolean.class)))
+                .single()
+                .filter(known -> known)
+                .flatMap(
+                    known ->
+                        Flux.concat(
+                                expected(keyset, connection, start),
+                                expected(keyset, connection, at),
+                                expected(keyset, connection, upper))
+                            .collectList())
+                .filter(keys -> keys.get(2) > keys.get(0))
+                .map(
+                    keys ->
+                        Math.min(
+                            1,
+                            Math.max(0, keys.get(1) - keys.get(0)) / (keys.get(2) - keys.get(0)))));
+  }
+
+  private static Mono<Double> expected(
+      ResolvedKeyset keyset, Connection connection, @Nullable String position) {
+    return position == null
+        ? Mono.just(0.0)
+        : BatchSql.expected(keyset, required(keyset, position))
+            .run(connection, row -> Objects.requireNonNull(row.get(0, String.class)))
+            .collectList()
+            .map(BatchSql::expected);
   }
 
   // Asking.

@@ -218,4 +218,20 @@ public interface KeysetBatches<T> {
    * @return completes when they are gone
    */
   Mono<Void> writersGone(Duration poll);
+
+  /**
+   * How far a position is on the way, by the planner's statistics of the order's first column: what
+   * it expects up to {@code at} of what it expects up to {@code upper}, both without what it
+   * expects up to {@code start}. Each is an estimate of
+   *
+   * <pre>
+   * EXPLAIN SELECT FROM "public"."users" WHERE "users"."id" &lt;= $1::bigint
+   * </pre>
+   *
+   * @param start where the way begins; null for the beginning of the keys
+   * @param at between the others
+   * @param upper where it ends
+   * @return 0 to 1; empty if the column was never analyzed, or all of the way is one value
+   */
+  Mono<Double> fraction(@Nullable String start, String at, String upper);
 }
