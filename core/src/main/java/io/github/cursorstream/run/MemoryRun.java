@@ -170,9 +170,8 @@ final class MemoryRun {
   }
 
   long retryDeadLetters(String who) {
-    if (state != RunState.RUNNING && state != RunState.PAUSED && state != RunState.FAILED) {
-      throw new IllegalStateException(
-          "run " + id + " running, paused or failed required but it was " + state);
+    if (state == RunState.CANCELLED || state == RunState.CANCELLING) {
+      throw new IllegalStateException("run " + id + " not cancelled required but it was " + state);
     }
     int count = deadLetters.size();
     if (count > 0) {
@@ -180,6 +179,9 @@ final class MemoryRun {
       deadLetters.forEach(letter -> work.again(letter.range(), 0, now));
       deadLetters.clear();
       log(RunEvent.Type.CHANGED, who, "rows that were put aside are handed out again: " + count);
+      if (state == RunState.SUCCEEDED) {
+        become(RunState.RUNNING);
+      }
     }
     return count;
   }
@@ -227,7 +229,15 @@ final class MemoryRun {
   void release(Lease lease) {
     MemorySlot slot = slots.get(lease.number());
     if (slot != null && slot.isOf(lease)) {
+      Range range = slot.range;
+      if (range != null) {
+        work.again(range, slot.attempt - 1, clock.instant());
+        slot.hold(null, 0);
+      }
+      String who = slot.who();
       slot.free(++epoch);
+      fitSlots();
+      settle(who);
     }
   }
 

@@ -29,7 +29,7 @@ class ArchitectureTest {
           "r2dbc.keyset", Set.of("cursor", "r2dbc.internal"),
           "r2dbc.store", Set.of("run", "r2dbc.internal"),
           "r2dbc.backfill",
-              Set.of("cursor", "backfill", "r2dbc.keyset", "r2dbc.store", "r2dbc.internal"),
+              Set.of("cursor", "run", "backfill", "r2dbc.keyset", "r2dbc.store", "r2dbc.internal"),
           "r2dbc.schema", Set.of("run", "r2dbc.store", "r2dbc.internal"),
           "r2dbc.health", Set.of("pace", "r2dbc.internal"));
 

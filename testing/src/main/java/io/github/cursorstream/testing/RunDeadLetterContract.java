@@ -145,10 +145,8 @@ interface RunDeadLetterContract extends RunStoreUnderTest {
         .extracting(RunEvent::who)
         .containsExactly("ada");
     assertThat(get(store().retryDeadLetters(run.id(), "ada"))).isZero();
-    runs.release(lease);
-    Lease held = runs.take();
-    assertThat(held(held)).isEqualTo(step(3));
-    lease = runs.complete(held);
+    assertThat(held(lease)).isEqualTo(step(3));
+    lease = runs.complete(lease);
     assertThat(lease.attempt()).isEqualTo(1);
     runs.release(lease);
     assertThat(ranges(runs.drain())).containsExactlyInAnyOrder(step(1), step(2));
@@ -183,16 +181,32 @@ interface RunDeadLetterContract extends RunStoreUnderTest {
   }
 
   @Test
-  default void rowsOfARunThatIsOverStayAside() {
+  default void aRunThatSucceededWithoutSomeRowsDoesThemAgain() {
     TestRuns runs = runs();
     Run run = runs.ready(1, RunParameters.DEFAULTS.deadLetters(5));
     Lease lease = runs.take();
-    runs.fail(lease, bad(lease));
+    runs.release(runs.fail(lease, bad(lease)));
     assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
+
+    assertThat(get(store().retryDeadLetters(run.id(), "ada"))).isEqualTo(1);
+    assertThat(runs.state(run)).isEqualTo(RunState.RUNNING);
+    assertThat(runs.run(run).endedAt()).isNull();
+    Lease again = runs.take();
+    assertThat(again.range()).isEqualTo(lease.range());
+    runs.complete(again);
+    assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
+  }
+
+  @Test
+  default void rowsOfARunThatIsCancelledStayAside() {
+    TestRuns runs = runs();
+    Run run = runs.ready(2, RunParameters.DEFAULTS.deadLetters(5));
+    Lease lease = runs.take();
+    runs.release(runs.fail(lease, bad(lease)));
+    runs.say(run, Verb.CANCEL);
 
     assertThatThrownBy(() -> get(store().retryDeadLetters(run.id(), "ada")))
         .isInstanceOf(RuntimeException.class);
     assertThat(all(store().deadLetters(run.id()))).hasSize(1);
-    assertThat(runs.run(run).waiting()).isZero();
   }
 }

@@ -156,34 +156,90 @@ public final class PostgresRunStore implements RunStore {
 
   @Override
   public Mono<VerbResult> say(long run, Verb verb, String who, @Nullable String why) {
-    boolean forced = verb == Verb.FORCE_PAUSE || verb == Verb.FORCE_CANCEL;
     return locked(
         run,
         (connection, found) -> {
           VerbResult result =
               Transitions.of(found.state(), verb, found.isOpened(), found.inFlight() == 0);
-          if (result.kind() != VerbResult.Kind.DONE) {
-            return Mono.just(result);
-          }
-          Mono<Void> revoked = forced ? revoke(connection, run) : Mono.empty();
-          return revoked
-              .then(
-                  Statements.update(
-                      connection,
-                      """
-                      UPDATE cursorstream.run SET state = $2, ended_at = CASE WHEN $2 IN
-                        ('CANCELLED', 'SUCCEEDED') THEN clock_timestamp() END WHERE id = $1""",
-                      run,
-                      result.state().name()))
-              .then(
-                  log(
-                      connection,
-                      run,
-                      RunEvent.Type.VERB,
-                      who,
-                      verb + (why == null ? "" : ": " + why)))
-              .thenReturn(result);
+          return result.kind() == VerbResult.Kind.DONE
+              ? done(connection, found, verb, result, who, why)
+              : Mono.just(result);
         });
+  }
+
+  private static Mono<VerbResult> done(
+      Connection connection,
+      Run run,
+      Verb verb,
+      VerbResult result,
+      String who,
+      @Nullable String why) {
+    // Others may still be at work when a run fails; whoever ends it then does not wait for them.
+    boolean revokes =
+        verb == Verb.FORCE_PAUSE
+            || verb == Verb.FORCE_CANCEL
+            || (result.state().isEnded() && run.inFlight() > 0);
+    Mono<Void> said =
+        (revokes ? revoke(connection, run.id()) : Mono.<Void>empty())
+            .then(
+                Statements.update(
+                    connection,
+                    """
+                    UPDATE cursorstream.run SET state = $2,
+                      batches_before = CASE WHEN $3 THEN batches ELSE batches_before END,
+                      failures_before = CASE WHEN $3 THEN failures ELSE failures_before END,
+                      ended_at = CASE WHEN $2 IN ('CANCELLED', 'SUCCEEDED')
+                        THEN clock_timestamp() END
+                    WHERE id = $1""",
+                    run.id(),
+                    result.state().name(),
+                    verb == Verb.RETRY))
+            .then(
+                log(
+                    connection,
+                    run.id(),
+                    RunEvent.Type.VERB,
+                    who,
+                    verb + (why == null ? "" : ": " + why)));
+    return (verb == Verb.RETRY ? another(connection, run) : Mono.<Long>empty())
+        .map(
+            other ->
+                new VerbResult(
+                    VerbResult.Kind.REFUSED,
+                    run.state(),
+                    "run " + other + " of the same name and arguments has not ended"))
+        .switchIfEmpty(said.then(Mono.defer(() -> settled(connection, run.id(), result, who))));
+  }
+
+  private static Mono<Long> another(Connection connection, Run run) {
+    return Statements.query(
+            connection,
+            """
+            SELECT id FROM cursorstream.run WHERE name = $1 AND md5(arguments) = md5($2)
+            AND state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED')""",
+            row -> Rows.number(row, "id"),
+            run.name(),
+            run.arguments())
+        .next();
+  }
+
+  /** What goes on with nothing left to do has succeeded. */
+  private static Mono<VerbResult> settled(
+      Connection connection, long run, VerbResult result, String who) {
+    return Statements.query(
+            connection,
+            """
+            WITH done AS (
+              UPDATE cursorstream.run SET state = 'SUCCEEDED', ended_at = clock_timestamp()
+              WHERE id = $1 AND state = 'RUNNING' AND in_flight = 0 AND waiting = 0
+                AND position IS NOT DISTINCT FROM upper RETURNING id)
+            INSERT INTO cursorstream.event (run, type, who)
+            SELECT id, 'SUCCEEDED', $2 FROM done RETURNING run""",
+            row -> new VerbResult(result.kind(), RunState.SUCCEEDED, result.reason()),
+            run,
+            who)
+        .next()
+        .defaultIfEmpty(result);
   }
 
   /** Takes leases away; what was held waits to be done again. */
@@ -196,8 +252,8 @@ public final class PostgresRunStore implements RunStore {
               SELECT run, after, upto, attempt FROM cursorstream.consumer
               WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
             freed AS (
-              UPDATE cursorstream.consumer SET epoch = epoch + 1, lease_until = '-infinity',
-                after = NULL, upto = NULL WHERE run = $1)
+              UPDATE cursorstream.consumer SET epoch = epoch + 1, serial = serial + 1,
+                lease_until = '-infinity', after = NULL, upto = NULL WHERE run = $1)
             UPDATE cursorstream.run SET in_flight = 0,
               waiting = waiting + (SELECT count(*) FROM held) WHERE id = $1""",
             run)
@@ -216,7 +272,16 @@ public final class PostgresRunStore implements RunStore {
           Mono<Long> slots =
               found.isOpened()
                   ? Statements.update(
-                      connection, "SELECT cursorstream.set_slots($1, $2)", run, p.consumers())
+                      connection,
+                      """
+                      WITH surplus AS (
+                        UPDATE cursorstream.consumer SET epoch = epoch + 1,
+                          lease_until = '-infinity'
+                        WHERE run = $1 AND number > $2 AND upto IS NULL)
+                      INSERT INTO cursorstream.consumer (run, number)
+                      SELECT $1, generate_series(1, $2) ON CONFLICT DO NOTHING""",
+                      run,
+                      p.consumers())
                   : Mono.just(0L);
           return slots
               .then(
@@ -274,10 +339,15 @@ public final class PostgresRunStore implements RunStore {
   public Mono<Long> retryDeadLetters(long run, String who) {
     return locked(
         run,
-        (connection, found) ->
-            Statements.query(
-                    connection,
-                    """
+        (connection, found) -> {
+          if (found.state() == RunState.CANCELLED || found.state() == RunState.CANCELLING) {
+            return Mono.error(
+                new IllegalStateException(
+                    "run " + run + " not cancelled required but it was " + found.state()));
+          }
+          return Statements.query(
+                  connection,
+                  """
                     WITH gone AS (
                       DELETE FROM cursorstream.dead_letter WHERE run = $1 RETURNING id, after, upto),
                     again AS (
@@ -290,13 +360,14 @@ public final class PostgresRunStore implements RunStore {
                       ended_at = CASE WHEN state = 'SUCCEEDED' AND n > 0 THEN NULL
                         ELSE ended_at END
                     FROM counted WHERE id = $1 RETURNING n::bigint AS n""",
-                    row -> Rows.number(row, "n"),
-                    run)
-                .next()
-                .flatMap(
-                    n ->
-                        log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
-                            .thenReturn(n)));
+                  row -> Rows.number(row, "n"),
+                  run)
+              .next()
+              .flatMap(
+                  n ->
+                      log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
+                          .thenReturn(n));
+        });
   }
 
   @Override
@@ -401,7 +472,7 @@ public final class PostgresRunStore implements RunStore {
     return query(
             LEASE
                 + "cursorstream.fail($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-                + " $15) AS c",
+                + " $15, $16) AS c",
             Rows::lease,
             lease.run().id(),
             lease.number(),
@@ -415,6 +486,7 @@ public final class PostgresRunStore implements RunStore {
             Statements.text(dead == null ? null : dead.range().after()),
             Statements.text(dead == null ? null : dead.range().upTo()),
             Statements.text(dead == null ? null : dead.row()),
+            Statements.text(dead == null ? null : dead.error()),
             dead == null ? 0 : dead.attempts(),
             failure.fatal(),
             time.toMillis())

@@ -35,6 +35,9 @@ CREATE TABLE cursorstream.run (
   rows bigint NOT NULL DEFAULT 0,
   batches bigint NOT NULL DEFAULT 0,
   failures bigint NOT NULL DEFAULT 0,
+  -- As they were at the last retry: since then the share of failures is counted.
+  batches_before bigint NOT NULL DEFAULT 0,
+  failures_before bigint NOT NULL DEFAULT 0,
   dead_letters int NOT NULL DEFAULT 0,
   error text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -44,7 +47,8 @@ CREATE TABLE cursorstream.run (
 CREATE UNIQUE INDEX run_alive ON cursorstream.run (name, md5(arguments))
   WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED');
 
--- A consumer is a leased slot.
+-- A consumer is a leased slot. Slots above the run's number of consumers stay, unused: a slot that
+-- came back with its first epoch would let its former owner pass the fence.
 CREATE TABLE cursorstream.consumer (
   run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
   number int NOT NULL,
@@ -113,6 +117,7 @@ DECLARE
   v_after text;
   v_upto text;
   v_attempt int := 0;
+  v_freed int;
   v_before text;
   v_state text;
 BEGIN
@@ -163,16 +168,15 @@ BEGIN
       SELECT p_run, v_state, coalesce(owner, 'nobody') FROM cursorstream.consumer
         WHERE run = p_run AND number = p_number;
   END IF;
-  IF v_upto IS NULL AND p_number > r.consumers THEN
-    DELETE FROM cursorstream.consumer WHERE run = p_run AND number = p_number
-      RETURNING number, epoch, serial + 1, 0 INTO l.number, l.epoch, l.serial, l.attempt;
-  ELSE
-    UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
-        attempt = v_attempt, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
-      WHERE run = p_run AND number = p_number
-      RETURNING number, epoch, serial, after, upto, attempt
-      INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
-  END IF;
+  -- One above the run's number of consumers is nobody's once it holds nothing.
+  v_freed := (v_upto IS NULL AND p_number > r.consumers)::int;
+  UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
+      attempt = v_attempt, epoch = epoch + v_freed,
+      lease_until = CASE WHEN v_freed = 1 THEN '-infinity'
+        ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
+    WHERE run = p_run AND number = p_number
+    RETURNING number, epoch - v_freed, serial, after, upto, attempt
+    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
   RETURN l;
 END
 $$;
@@ -223,7 +227,7 @@ $$;
 -- Puts away what a slot holds and could not do, and takes the next range.
 CREATE FUNCTION cursorstream.fail(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
   p_error text, p_after text[], p_upto text[], p_attempts int[], p_delay_ms bigint[],
-  p_dead_after text, p_dead_upto text, p_dead_row text, p_dead_attempts int, p_fatal boolean,
+  p_dead_after text, p_dead_upto text, p_dead_row text, p_dead_error text, p_dead_attempts int, p_fatal boolean,
   p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -231,6 +235,8 @@ DECLARE
   v_held int;
   v_owner text;
   v_dead int := 0;
+  v_failed bigint;
+  v_tried bigint;
   v_again int := cardinality(p_upto);
   v_fails boolean := p_fatal;
 BEGIN
@@ -239,29 +245,32 @@ BEGIN
   SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
   INSERT INTO cursorstream.event (run, type, who, detail)
     VALUES (p_run, 'BATCH_FAILED', v_owner, p_error);
-  INSERT INTO cursorstream.waiting (run, after, upto, attempts, not_before)
-    SELECT p_run, a.after, a.upto, a.attempts,
-        clock_timestamp() + a.delay_ms * interval '1 ms'
-      FROM unnest(p_after, p_upto, p_attempts, p_delay_ms)
-        WITH ORDINALITY AS a (after, upto, attempts, delay_ms, n) ORDER BY n;
-  IF p_dead_upto IS NOT NULL THEN
-    IF r.dead_letters < r.dead_letter_budget THEN
+  IF p_fatal OR p_dead_upto IS NOT NULL AND r.dead_letters >= r.dead_letter_budget THEN
+    -- As a whole: a part that is put aside as well would be done twice after a retry.
+    v_fails := true;
+    v_again := v_held;
+    INSERT INTO cursorstream.waiting (run, after, upto, attempts)
+      SELECT p_run, after, upto, attempt FROM cursorstream.consumer
+        WHERE run = p_run AND number = p_number AND upto IS NOT NULL;
+  ELSE
+    INSERT INTO cursorstream.waiting (run, after, upto, attempts, not_before)
+      SELECT p_run, a.after, a.upto, a.attempts,
+          clock_timestamp() + a.delay_ms * interval '1 ms'
+        FROM unnest(p_after, p_upto, p_attempts, p_delay_ms)
+          WITH ORDINALITY AS a (after, upto, attempts, delay_ms, n) ORDER BY n;
+    IF p_dead_upto IS NOT NULL THEN
       v_dead := 1;
       INSERT INTO cursorstream.dead_letter (run, after, upto, "row", error, attempts)
-        VALUES (p_run, p_dead_after, p_dead_upto, p_dead_row::jsonb, p_error, p_dead_attempts);
+        VALUES (p_run, p_dead_after, p_dead_upto, p_dead_row::jsonb, p_dead_error, p_dead_attempts);
       INSERT INTO cursorstream.event (run, type, who, detail)
-        VALUES (p_run, 'DEAD_LETTER', v_owner, p_dead_row);
-    ELSE -- over the budget: the run fails, and the row stays to be done
-      v_fails := true;
-      v_again := v_again + 1;
-      INSERT INTO cursorstream.waiting (run, after, upto, attempts)
-        VALUES (p_run, p_dead_after, p_dead_upto, p_dead_attempts - 1);
+        VALUES (p_run, 'DEAD_LETTER', v_owner, p_dead_error);
     END IF;
   END IF;
-  -- The breaker: more than half of at least 50 failed.
-  v_fails := v_fails OR (r.batches + r.failures + 1 >= 50
-    AND 2 * (r.failures + 1) > r.batches + r.failures + 1);
-  v_fails := v_fails AND r.state IN ('RUNNING', 'PAUSING');
+  -- The breaker: more than half of at least 50 failed since the last retry.
+  v_failed := r.failures - r.failures_before + 1;
+  v_tried := r.batches - r.batches_before + v_failed;
+  v_fails := v_fails OR (v_tried >= 50 AND 2 * v_failed > v_tried);
+  v_fails := v_fails AND r.state = 'RUNNING';
   UPDATE cursorstream.run SET failures = failures + 1, error = p_error,
       dead_letters = dead_letters + v_dead, waiting = waiting + v_again,
       state = CASE WHEN v_fails THEN 'FAILED' ELSE state END,
@@ -297,10 +306,9 @@ BEGIN
           ELSE ended_at END
       WHERE id = p_run;
   END IF;
+  -- A new epoch: a sign of life that is on its way must not bring the lease back.
   UPDATE cursorstream.consumer SET lease_until = '-infinity', after = NULL, upto = NULL,
-      serial = serial + 1 WHERE run = p_run AND number = p_number;
-  DELETE FROM cursorstream.consumer AS s USING cursorstream.run AS r
-    WHERE s.run = p_run AND s.number = p_number AND r.id = p_run AND s.number > r.consumers;
+      epoch = epoch + 1, serial = serial + 1 WHERE run = p_run AND number = p_number;
 END
 $$;
 
@@ -360,14 +368,4 @@ BEGIN
   END IF;
   RETURN NEXT l;
 END
-$$;
-
--- Makes the slots that a run should have, and takes away those above that hold nothing.
-CREATE FUNCTION cursorstream.set_slots(p_run bigint, p_consumers int) RETURNS void
-LANGUAGE sql AS $$
-  INSERT INTO cursorstream.consumer (run, number)
-    SELECT p_run, n FROM generate_series(1, p_consumers) AS n ON CONFLICT DO NOTHING;
-  DELETE FROM cursorstream.consumer
-    WHERE run = p_run AND number > p_consumers AND upto IS NULL
-      AND lease_until < clock_timestamp()
 $$;
