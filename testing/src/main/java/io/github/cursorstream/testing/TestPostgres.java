@@ -127,6 +127,16 @@ public final class TestPostgres implements AutoCloseable {
   }
 
   /**
+   * The server's major version. A test that runs on several of them makes its cases by it, and none
+   * that the server cannot express.
+   *
+   * @return 18 for PostgreSQL 18.6
+   */
+  public int majorVersion() {
+    return Integer.parseInt(setting("server_version_num")) / 10_000;
+  }
+
+  /**
    * The settings without which a measured speed means nothing, durability above all. Print them
    * wherever one is claimed.
    *

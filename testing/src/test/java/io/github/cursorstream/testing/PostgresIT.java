@@ -106,6 +106,8 @@ class PostgresIT {
                 "max_connections",
                 "shared_buffers"));
     assertThat(settings.get("server_version")).matches("\\d+.*");
+    assertThat(settings.get("server_version"))
+        .startsWith(String.valueOf(TestPostgres.shared().majorVersion()));
   }
 
   @Test

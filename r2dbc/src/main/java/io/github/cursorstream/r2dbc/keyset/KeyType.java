@@ -130,8 +130,12 @@ record KeyType(Form form, String sql) {
     long micros = sent.getLong();
     int days = sent.getInt();
     int months = sent.getInt();
-    if (days == months && (days == Integer.MAX_VALUE || days == Integer.MIN_VALUE)) {
-      return days > 0 ? "infinity" : "-infinity";
+    // All three at their limit: fewer are a long time, and 14 to 16 know no other.
+    if (micros == Long.MAX_VALUE && days == Integer.MAX_VALUE && months == Integer.MAX_VALUE) {
+      return "infinity";
+    }
+    if (micros == Long.MIN_VALUE && days == Integer.MIN_VALUE && months == Integer.MIN_VALUE) {
+      return "-infinity";
     }
     // Hours apart: PostgreSQL reads each number as a double.
     long hours = micros / MICROS_PER_HOUR;

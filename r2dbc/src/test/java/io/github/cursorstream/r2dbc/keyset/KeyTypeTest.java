@@ -45,6 +45,21 @@ class KeyTypeTest {
     assertThat(builtIn("float8", "double precision").text(bits)).isEqualTo(text);
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "00000000000000010000000200000003, P3M2DT0H0.000001S",
+    "fffffffffffffffffffffffdffffffff, P-1M-3DT0H-0.000001S",
+    "7fffffffffffffff0000000000000000, P0M0DT2562047788H54.775807S",
+    "7fffffffffffffff7fffffff7fffffff, infinity",
+    "80000000000000008000000080000000, -infinity",
+    "00000000000000007fffffff7fffffff, P2147483647M2147483647DT0H0.000000S",
+    "00000000000000008000000080000000, P-2147483648M-2147483648DT0H0.000000S",
+    "7fffffffffffffff8000000080000000, P-2147483648M-2147483648DT2562047788H54.775807S"
+  })
+  void aLongIntervalIsNotInfinite(String sent, String text) {
+    assertThat(builtIn("interval", "interval").text(sent)).isEqualTo(text);
+  }
+
   @Test
   void aTypeOfTheSameNameElsewhereIsAnotherType() {
     KeyType type = KeyType.of("k", new Catalog.Type("int8", false, "\"x\".int8", true, true));
