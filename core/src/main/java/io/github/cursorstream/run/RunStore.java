@@ -90,9 +90,10 @@ public interface RunStore {
   Flux<DeadLetter> deadLetters(long run);
 
   /**
-   * Hands the rows that were put aside out again, and forgets them.
+   * Hands the rows that were put aside out again, and forgets them. A run that has succeeded
+   * without them runs again; one that has failed waits for {@link Verb#RETRY}.
    *
-   * @param run which run; it has to be running, paused or failed
+   * @param run which run
    * @param who for the log
    * @return how many there were
    */

@@ -31,6 +31,7 @@ public final class Runner {
   private final Set<Long> opening = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean begun = new AtomicBoolean();
   private volatile boolean stopping;
+  private volatile boolean answered = true;
   private volatile Disposable loop = () -> {};
 
   private Runner(RunStore store, RunnerOptions options) {
@@ -82,9 +83,13 @@ public final class Runner {
       // A life-cycle edge: from here on this node works until it is shut down.
       loop =
           Mono.defer(this::look)
+              .doOnSuccess(done -> answered = true)
               .onErrorResume(
                   e -> {
-                    log.warn("looking for work failed, again soon: {}", e.toString());
+                    if (answered) { // Once for each time that the store goes away.
+                      log.warn("looking for work failed, again soon: {}", e.toString());
+                    }
+                    answered = false;
                     return Mono.empty();
                   })
               .repeatWhen(turns -> turns.delayElements(options.poll()))

@@ -32,12 +32,16 @@ final class Example {
 
   private Example() {}
 
-  /** Runs an example with a server that goes when it ends, however it ends, and exits. */
-  static void main(String name, Body body) {
+  /**
+   * Runs an example with a server that goes when it ends, however it ends, and exits.
+   *
+   * @param settings of the server, as {@code name=value}
+   */
+  static void main(String name, Body body, String... settings) {
     main(
         name,
         () -> {
-          try (TestPostgres server = TestPostgres.start();
+          try (TestPostgres server = TestPostgres.start(settings);
               TestDatabase database = server.createDatabase("examples")) {
             System.out.printf("%s, version %s%n%n", server, server.setting("server_version"));
             return body.run(database);

@@ -284,7 +284,11 @@ public final class PostgresRunStore implements RunStore {
                       INSERT INTO cursorstream.waiting (run, after, upto, attempts)
                       SELECT $1, after, upto, 0 FROM gone ORDER BY id RETURNING 1),
                     counted AS (SELECT count(*)::int AS n FROM again)
-                    UPDATE cursorstream.run SET waiting = waiting + n, dead_letters = 0
+                    UPDATE cursorstream.run SET waiting = waiting + n, dead_letters = 0,
+                      state = CASE WHEN state = 'SUCCEEDED' AND n > 0 THEN 'RUNNING'
+                        ELSE state END,
+                      ended_at = CASE WHEN state = 'SUCCEEDED' AND n > 0 THEN NULL
+                        ELSE ended_at END
                     FROM counted WHERE id = $1 RETURNING n::bigint AS n""",
                     row -> Rows.number(row, "n"),
                     run)
