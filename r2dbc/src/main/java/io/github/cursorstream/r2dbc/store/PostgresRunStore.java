@@ -196,8 +196,8 @@ public final class PostgresRunStore implements RunStore {
               SELECT run, after, upto, attempt FROM cursorstream.consumer
               WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
             freed AS (
-              UPDATE cursorstream.consumer SET epoch = epoch + 1, lease_until = '-infinity',
-                after = NULL, upto = NULL WHERE run = $1)
+              UPDATE cursorstream.consumer SET epoch = nextval('cursorstream.epoch'),
+                lease_until = '-infinity', after = NULL, upto = NULL WHERE run = $1)
             UPDATE cursorstream.run SET in_flight = 0,
               waiting = waiting + (SELECT count(*) FROM held) WHERE id = $1""",
             run)

@@ -44,6 +44,9 @@ CREATE TABLE cursorstream.run (
 CREATE UNIQUE INDEX run_alive ON cursorstream.run (name, md5(arguments))
   WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED');
 
+-- No two owners ever have the same epoch: a slot may go and come back under its number.
+CREATE SEQUENCE cursorstream.epoch;
+
 -- A consumer is a leased slot.
 CREATE TABLE cursorstream.consumer (
   run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
@@ -346,7 +349,7 @@ BEGIN
     INSERT INTO cursorstream.event (run, type, who, detail)
       VALUES (c.run, 'TAKEN_OVER', p_owner, 'consumer ' || c.number || ' of ' || c.owner);
   END IF;
-  UPDATE cursorstream.consumer AS s SET owner = p_owner, epoch = s.epoch + 1,
+  UPDATE cursorstream.consumer AS s SET owner = p_owner, epoch = nextval('cursorstream.epoch'),
       attempt = CASE WHEN s.upto IS NULL THEN 0 ELSE s.attempt + 1 END,
       lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE s.run = c.run AND s.number = c.number
