@@ -338,6 +338,7 @@ BEGIN
       AND (s.upto IS NOT NULL AND r.state IN ('RUNNING', 'PAUSING', 'CANCELLING')
         OR r.state = 'RUNNING' AND s.number <= r.consumers
           AND (cardinality(r.ends) > 0 OR r.tail IS DISTINCT FROM r.upper
+            OR r.in_flight = 0 AND r.waiting = 0 -- paused behind its last range: to be ended
             OR EXISTS (SELECT FROM cursorstream.waiting AS w
               WHERE w.run = r.id AND w.not_before <= clock_timestamp())))
     ORDER BY s.upto IS NULL, s.run, s.number LIMIT 1
