@@ -22,6 +22,9 @@ abstract class TableBackfill<T> implements RunKind {
 
   private static final Duration POLL = Duration.ofMillis(50);
 
+  /** The node was frozen for longer than its lease: no row is to blame. */
+  private static final String IDLE_IN_TRANSACTION = "25P03";
+
   private final Settings<T> settings;
 
   TableBackfill(Settings<T> settings) {
@@ -78,7 +81,8 @@ abstract class TableBackfill<T> implements RunKind {
 
   @Override
   public final boolean isOfTheRows(Throwable failure) {
-    return !Failures.isTransient(failure);
+    return !Failures.isTransient(failure)
+        && !IDLE_IN_TRANSACTION.equals(Failures.sqlState(failure));
   }
 
   @Override

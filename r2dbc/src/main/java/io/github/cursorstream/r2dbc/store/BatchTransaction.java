@@ -67,6 +67,7 @@ final class BatchTransaction {
     return Flux.defer(
             () -> Flux.from(connection.createBatch().add(complete).add("COMMIT").execute()))
         .concatMap(result -> result.map((row, metadata) -> Rows.lease(row)))
-        .next();
+        // Not the first: what COMMIT says comes behind it.
+        .singleOrEmpty();
   }
 }

@@ -560,7 +560,9 @@ public final class PostgresRunStore implements RunStore {
     values[n + 4] = time.toMillis();
     return connections
         .use(
-            connection -> Statements.query(connection, folded, Rows::lease, values).next(),
+            connection ->
+                // Not the first: it comes before the commit.
+                Statements.query(connection, folded, Rows::lease, values).singleOrEmpty(),
             lease.run().parameters().timeout())
         .onErrorMap(e -> lost(e, lease));
   }
