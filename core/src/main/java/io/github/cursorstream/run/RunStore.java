@@ -121,6 +121,19 @@ public interface RunStore {
   Mono<Run> open(long run, @Nullable String start, @Nullable String upper, String who);
 
   /**
+   * Fails an enqueued run that cannot be opened, as of a table that is not there. A store that does
+   * not do so leaves it enqueued, to be tried again and again.
+   *
+   * @param run which run
+   * @param error why
+   * @param who for the log
+   * @return done, also if somebody else was first
+   */
+  default Mono<Void> refuse(long run, String error, String who) {
+    return Mono.empty();
+  }
+
+  /**
    * Adds ends of batches, if nobody has done so meanwhile.
    *
    * @param run which run

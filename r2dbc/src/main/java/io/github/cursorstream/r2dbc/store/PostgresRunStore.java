@@ -51,6 +51,16 @@ public final class PostgresRunStore implements RunStore {
   static final String LEASE =
       "SELECT c.number, c.epoch, c.serial, c.after, c.upto, c.attempt, (c.run).* FROM ";
 
+  /** Where what waits will be handed out, now or after a verb. */
+  private static final Set<RunState> RETRYABLE =
+      Set.of(RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.FAILED);
+
+  /** SQLSTATE of a statement that another transaction got in the way of, but for READ COMMITTED. */
+  private static final String SERIALIZATION_FAILURE = "40001";
+
+  /** What a batch's transaction may take beyond what its statements may, until it is given up. */
+  private static final Duration GRACE = Duration.ofSeconds(1);
+
   private final Connections connections;
 
   private PostgresRunStore(ConnectionFactory factory) {
@@ -172,9 +182,13 @@ public final class PostgresRunStore implements RunStore {
                       connection,
                       """
                       UPDATE cursorstream.run SET state = $2, ended_at = CASE WHEN $2 IN
-                        ('CANCELLED', 'SUCCEEDED') THEN clock_timestamp() END WHERE id = $1""",
+                        ('CANCELLED', 'SUCCEEDED') THEN clock_timestamp() END,
+                        strikes = CASE WHEN $3 THEN 0 ELSE strikes END,
+                        strikes_since = CASE WHEN $3 THEN batches ELSE strikes_since END
+                      WHERE id = $1""",
                       run,
-                      result.state().name()))
+                      result.state().name(),
+                      verb == Verb.RETRY))
               .then(
                   log(
                       connection,
@@ -193,7 +207,7 @@ public final class PostgresRunStore implements RunStore {
             """
             WITH held AS (
               INSERT INTO cursorstream.waiting (run, after, upto, attempts)
-              SELECT run, after, upto, attempt FROM cursorstream.consumer
+              SELECT run, after, upto, attempt - 1 FROM cursorstream.consumer
               WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
             freed AS (
               UPDATE cursorstream.consumer SET epoch = epoch + 1, lease_until = '-infinity',
@@ -216,7 +230,12 @@ public final class PostgresRunStore implements RunStore {
           Mono<Long> slots =
               found.isOpened()
                   ? Statements.update(
-                      connection, "SELECT cursorstream.set_slots($1, $2)", run, p.consumers())
+                      connection,
+                      """
+                      INSERT INTO cursorstream.consumer (run, number)
+                      SELECT $1, n FROM generate_series(1, $2) AS n ON CONFLICT DO NOTHING""",
+                      run,
+                      p.consumers())
                   : Mono.just(0L);
           return slots
               .then(
@@ -274,8 +293,16 @@ public final class PostgresRunStore implements RunStore {
   public Mono<Long> retryDeadLetters(long run, String who) {
     return locked(
         run,
-        (connection, found) ->
-            Statements.query(
+        (connection, found) -> {
+          if (!RETRYABLE.contains(found.state())) {
+            return Mono.error(
+                new IllegalStateException(
+                    "a running, paused or failed run required to do its dead letters again but run "
+                        + run
+                        + " is "
+                        + found.state()));
+          }
+          return Statements.query(
                     connection,
                     """
                     WITH gone AS (
@@ -292,7 +319,8 @@ public final class PostgresRunStore implements RunStore {
                 .flatMap(
                     n ->
                         log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
-                            .thenReturn(n)));
+                            .thenReturn(n));
+        });
   }
 
   @Override
@@ -317,10 +345,26 @@ public final class PostgresRunStore implements RunStore {
             Rows::run,
             run,
             Statements.text(start),
-            Statements.text(upper),
+            Statements.text(upper == null || upper.equals(start) ? null : upper),
             who)
         .next()
         .switchIfEmpty(find(run));
+  }
+
+  @Override
+  public Mono<Void> refuse(long run, String error, String who) {
+    return query(
+            """
+            WITH refused AS (
+              UPDATE cursorstream.run SET state = 'FAILED', error = $2,
+                ended_at = clock_timestamp() WHERE id = $1 AND state = 'ENQUEUED' RETURNING id)
+            INSERT INTO cursorstream.event (run, type, who, detail)
+            SELECT id, 'FAILED', $3, $2 FROM refused RETURNING id""",
+            row -> true,
+            run,
+            error,
+            who)
+        .then();
   }
 
   @Override
@@ -444,7 +488,9 @@ public final class PostgresRunStore implements RunStore {
   public Mono<Lease> inTransaction(
       Lease lease, Function<Connection, ? extends Publisher<Long>> work, Duration time) {
     return connections
-        .use(connection -> BatchTransaction.run(connection, lease, work, time), null)
+        .use(
+            connection -> BatchTransaction.run(connection, lease, work, time),
+            lease.run().parameters().timeout().plus(GRACE))
         .onErrorMap(e -> lost(e, lease));
   }
 
@@ -482,9 +528,9 @@ public final class PostgresRunStore implements RunStore {
     values[n + 2] = lease.epoch();
     values[n + 3] = lease.serial();
     values[n + 4] = time.toMillis();
-    return connections
-        .use(
-            connection -> Statements.query(connection, folded, Rows::lease, values).next(),
+    // To its end: what fails with the commit, as a deferred constraint does, comes behind the row.
+    return committed(
+            connection -> Statements.query(connection, folded, Rows::lease, values).single(),
             lease.run().parameters().timeout())
         .onErrorMap(e -> lost(e, lease));
   }
@@ -494,9 +540,21 @@ public final class PostgresRunStore implements RunStore {
   }
 
   private <T> Flux<T> query(String sql, Function<Row, T> mapper, Object... binds) {
-    return connections
-        .use(connection -> Statements.query(connection, sql, mapper, binds).collectList(), TIMEOUT)
+    return committed(
+            connection -> Statements.query(connection, sql, mapper, binds).collectList(), TIMEOUT)
         .flatMapIterable(rows -> rows);
+  }
+
+  /**
+   * One statement, by itself. Where the session's default is not READ COMMITTED it fails whenever
+   * somebody was faster, and is done again in a transaction that is.
+   */
+  private <T> Mono<T> committed(Function<Connection, Mono<T>> statement, Duration timeout) {
+    return connections
+        .use(statement, timeout)
+        .onErrorResume(
+            e -> SERIALIZATION_FAILURE.equals(Failures.sqlState(e)),
+            e -> connections.use(c -> Transaction.of(c, statement.apply(c)), timeout));
   }
 
   private static Mono<Void> log(

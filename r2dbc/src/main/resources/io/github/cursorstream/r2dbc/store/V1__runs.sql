@@ -36,6 +36,9 @@ CREATE TABLE cursorstream.run (
   batches bigint NOT NULL DEFAULT 0,
   failures bigint NOT NULL DEFAULT 0,
   dead_letters int NOT NULL DEFAULT 0,
+  -- Failures that count for the breaker, and the batches there were when it was last reset.
+  strikes bigint NOT NULL DEFAULT 0,
+  strikes_since bigint NOT NULL DEFAULT 0,
   error text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at timestamptz,
@@ -44,7 +47,8 @@ CREATE TABLE cursorstream.run (
 CREATE UNIQUE INDEX run_alive ON cursorstream.run (name, md5(arguments))
   WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED');
 
--- A consumer is a leased slot.
+-- A consumer is a leased slot. It outlives a lower number of consumers: made anew, its epochs and
+-- serials would begin again, and an owner of long ago could pass the fence.
 CREATE TABLE cursorstream.consumer (
   run bigint NOT NULL REFERENCES cursorstream.run ON DELETE CASCADE,
   number int NOT NULL,
@@ -163,16 +167,11 @@ BEGIN
       SELECT p_run, v_state, coalesce(owner, 'nobody') FROM cursorstream.consumer
         WHERE run = p_run AND number = p_number;
   END IF;
-  IF v_upto IS NULL AND p_number > r.consumers THEN
-    DELETE FROM cursorstream.consumer WHERE run = p_run AND number = p_number
-      RETURNING number, epoch, serial + 1, 0 INTO l.number, l.epoch, l.serial, l.attempt;
-  ELSE
-    UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
-        attempt = v_attempt, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
-      WHERE run = p_run AND number = p_number
-      RETURNING number, epoch, serial, after, upto, attempt
-      INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
-  END IF;
+  UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
+      attempt = v_attempt, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+    WHERE run = p_run AND number = p_number
+    RETURNING number, epoch, serial, after, upto, attempt
+    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
   RETURN l;
 END
 $$;
@@ -233,6 +232,9 @@ DECLARE
   v_dead int := 0;
   v_again int := cardinality(p_upto);
   v_fails boolean := p_fatal;
+  -- Looking for a bad row by halving is no strike, or a few such rows would end the run.
+  v_strike int := CASE WHEN cardinality(p_upto) > 1 THEN 0 ELSE 1 END;
+  v_judged bigint;
 BEGIN
   v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
   SELECT owner INTO v_owner FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
@@ -258,11 +260,12 @@ BEGIN
         VALUES (p_run, p_dead_after, p_dead_upto, p_dead_attempts - 1);
     END IF;
   END IF;
-  -- The breaker: more than half of at least 50 failed.
-  v_fails := v_fails OR (r.batches + r.failures + 1 >= 50
-    AND 2 * (r.failures + 1) > r.batches + r.failures + 1);
+  -- The breaker: more than half of at least 50 failed, since it began or was retried.
+  v_judged := r.batches - r.strikes_since + r.strikes + v_strike;
+  v_fails := v_fails OR v_strike = 1 AND v_judged >= 50 AND 2 * (r.strikes + 1) > v_judged;
   v_fails := v_fails AND r.state IN ('RUNNING', 'PAUSING');
-  UPDATE cursorstream.run SET failures = failures + 1, error = p_error,
+  UPDATE cursorstream.run SET failures = failures + 1, strikes = strikes + v_strike,
+      error = p_error,
       dead_letters = dead_letters + v_dead, waiting = waiting + v_again,
       state = CASE WHEN v_fails THEN 'FAILED' ELSE state END,
       ended_at = CASE WHEN v_fails THEN clock_timestamp() ELSE ended_at END
@@ -299,8 +302,6 @@ BEGIN
   END IF;
   UPDATE cursorstream.consumer SET lease_until = '-infinity', after = NULL, upto = NULL,
       serial = serial + 1 WHERE run = p_run AND number = p_number;
-  DELETE FROM cursorstream.consumer AS s USING cursorstream.run AS r
-    WHERE s.run = p_run AND s.number = p_number AND r.id = p_run AND s.number > r.consumers;
 END
 $$;
 
@@ -335,6 +336,8 @@ BEGIN
       AND (s.upto IS NOT NULL AND r.state IN ('RUNNING', 'PAUSING', 'CANCELLING')
         OR r.state = 'RUNNING' AND s.number <= r.consumers
           AND (cardinality(r.ends) > 0 OR r.tail IS DISTINCT FROM r.upper
+            -- Nothing is left, as after a pause behind the last batch: somebody has to say so.
+            OR r.in_flight = 0 AND r.waiting = 0
             OR EXISTS (SELECT FROM cursorstream.waiting AS w
               WHERE w.run = r.id AND w.not_before <= clock_timestamp())))
     ORDER BY s.upto IS NULL, s.run, s.number LIMIT 1
@@ -360,14 +363,4 @@ BEGIN
   END IF;
   RETURN NEXT l;
 END
-$$;
-
--- Makes the slots that a run should have, and takes away those above that hold nothing.
-CREATE FUNCTION cursorstream.set_slots(p_run bigint, p_consumers int) RETURNS void
-LANGUAGE sql AS $$
-  INSERT INTO cursorstream.consumer (run, number)
-    SELECT p_run, n FROM generate_series(1, p_consumers) AS n ON CONFLICT DO NOTHING;
-  DELETE FROM cursorstream.consumer
-    WHERE run = p_run AND number > p_consumers AND upto IS NULL
-      AND lease_until < clock_timestamp()
 $$;
