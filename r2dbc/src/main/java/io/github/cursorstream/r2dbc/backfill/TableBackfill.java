@@ -22,6 +22,9 @@ abstract class TableBackfill<T> implements RunKind {
 
   private static final Duration POLL = Duration.ofMillis(50);
 
+  /** SQLSTATE of complete_in_transaction in V1__runs.sql. */
+  private static final String ENDED_BY_ITS_WORK = "CS002";
+
   private final Settings<T> settings;
 
   TableBackfill(Settings<T> settings) {
@@ -86,6 +89,12 @@ abstract class TableBackfill<T> implements RunKind {
     return failure instanceof R2dbcTimeoutException
         || failure instanceof TimeoutException
         || Failures.QUERY_CANCELED.equals(Failures.sqlState(failure));
+  }
+
+  /** What the work has committed itself must not be done again by us. */
+  @Override
+  public final boolean isFatal(Throwable failure) {
+    return ENDED_BY_ITS_WORK.equals(Failures.sqlState(failure));
   }
 
   @Override
