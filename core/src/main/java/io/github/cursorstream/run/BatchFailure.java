@@ -18,6 +18,9 @@ public record BatchFailure(
 
   private static final int FRAMES = 10;
 
+  /** A run's last error is read with each of its leases. */
+  private static final int LONGEST = 2_000;
+
   /**
    * A range to be done again.
    *
@@ -41,7 +44,7 @@ public record BatchFailure(
   }
 
   /**
-   * Copies the list.
+   * Copies the list, and replaces what no database takes as text.
    *
    * @param error class, message and the top of the stack
    * @param again what of it is to be done again
@@ -49,7 +52,7 @@ public record BatchFailure(
    * @param fatal whether the run fails with it
    */
   public BatchFailure {
-    Objects.requireNonNull(error, "error");
+    error = Objects.requireNonNull(error, "error").replace('\0', '\uFFFD');
     again = List.copyOf(again);
   }
 
@@ -57,18 +60,23 @@ public record BatchFailure(
    * A failure as it is stored.
    *
    * @param failure what happened
-   * @return its class and message, its causes, and the first frames of its stack
+   * @return its class and message, at most 2,000 characters of each, its causes, and the first
+   *     frames of its stack
    */
   public static String text(Throwable failure) {
-    StringBuilder text = new StringBuilder(failure.toString());
+    StringBuilder text = new StringBuilder(cut(failure.toString()));
     StackTraceElement[] stack = failure.getStackTrace();
     for (int i = 0; i < Math.min(FRAMES, stack.length); i++) {
       text.append("\n  at ").append(stack[i]);
     }
     Throwable cause = failure.getCause();
     for (int depth = 0; cause != null && depth < FRAMES; depth++, cause = cause.getCause()) {
-      text.append("\ncaused by ").append(cause);
+      text.append("\ncaused by ").append(cut(cause.toString()));
     }
     return text.toString();
+  }
+
+  private static String cut(String message) {
+    return message.length() <= LONGEST ? message : message.substring(0, LONGEST) + "…";
   }
 }

@@ -119,7 +119,16 @@ final class Consumer {
 
   private Mono<Lease> claim(Lease held) {
     Mono<Void> found = held.run().ahead() > 0 ? Mono.empty() : extended(held.run());
-    return found.then(Mono.defer(() -> store.complete(held, 0, options.lease())));
+    return found
+        .then(Mono.defer(() -> store.complete(held, 0, options.lease())))
+        .onErrorResume(
+            e -> !(e instanceof LostLeaseException) && kind.isOfTheRows(e),
+            e ->
+                // It would fail for everybody, for ever: of a table that is gone, for example.
+                store.fail(
+                    held,
+                    new BatchFailure(BatchFailure.text(e), List.of(), null, true),
+                    options.lease()));
   }
 
   private Mono<Void> extended(Run run) {
@@ -224,6 +233,10 @@ final class Consumer {
     RunParameters parameters = held.run().parameters();
     Range range = Objects.requireNonNull(held.range());
     String error = BatchFailure.text(failure);
+    if (kind.isFatal(failure)) {
+      Again kept = new Again(range, held.attempt() - 1, Duration.ZERO);
+      return Mono.just(new BatchFailure(error, List.of(kept), null, true));
+    }
     boolean tooLong = kind.isTimeout(failure);
     boolean ofTheRows = tooLong || kind.isOfTheRows(failure);
     int attempts = parameters.attempts() * (ofTheRows ? 1 : PATIENCE);
@@ -236,7 +249,8 @@ final class Consumer {
         .map(
             middle -> {
               // Too long: each half has all its attempts. Else one each, to find the bad row soon.
-              int begun = tooLong ? 0 : Math.min(held.attempt(), parameters.attempts()) - 1;
+              int begun =
+                  tooLong ? 0 : Math.min(held.attempt(), parameters.attempts() * PATIENCE) - 1;
               List<Again> halves =
                   List.of(
                       new Again(new Range(range.after(), middle), begun, Duration.ZERO),

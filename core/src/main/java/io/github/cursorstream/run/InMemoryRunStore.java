@@ -196,6 +196,17 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
+  public Mono<Void> refuse(long run, String error, String who) {
+    Objects.requireNonNull(error, "error");
+    Objects.requireNonNull(who, "who");
+    return one(
+        () -> {
+          existing(run).refuse(error, who);
+          return null;
+        });
+  }
+
+  @Override
   public Mono<Void> release(Lease lease) {
     Objects.requireNonNull(lease, "lease");
     return one(

@@ -42,7 +42,7 @@ final class MemoryRun {
   /** What was done and what failed before the last retry does not count against the run. */
   private long batchesBefore;
 
-  private long failuresBefore;
+  private long strikes;
   private @Nullable String error;
   private @Nullable Instant startedAt;
   private @Nullable Instant endedAt;
@@ -144,7 +144,7 @@ final class MemoryRun {
     become(result.state());
     if (verb == Verb.RETRY) {
       batchesBefore = batches;
-      failuresBefore = failures;
+      strikes = 0;
     }
     boolean forced = verb == Verb.FORCE_PAUSE || verb == Verb.FORCE_CANCEL;
     // Others may still be at work when a run fails; whoever ends it then does not wait for them.
@@ -196,6 +196,14 @@ final class MemoryRun {
     become(RunState.RUNNING);
     fitSlots();
     settle(who);
+  }
+
+  void refuse(String why, String who) {
+    if (state == RunState.ENQUEUED) {
+      error = why;
+      become(RunState.FAILED);
+      log(RunEvent.Type.FAILED, who, why);
+    }
   }
 
   void extend(@Nullable String from, List<String> found) {
@@ -288,10 +296,14 @@ final class MemoryRun {
           new DeadLetter(id, letter.range(), letter.row(), letter.error(), letter.attempts(), now));
       log(RunEvent.Type.DEAD_LETTER, who, letter.error());
     }
-    long failed = failures - failuresBefore;
-    long attempts = batches - batchesBefore + failed;
-    return attempts >= FEW && 2 * failed > attempts
-        ? failed + " of " + attempts + " attempts failed"
+    // Looking for a bad row by halving is no strike, or a few such rows would end the run.
+    if (failure.again().size() > 1) {
+      return null;
+    }
+    strikes++;
+    long attempts = batches - batchesBefore + strikes;
+    return attempts >= FEW && 2 * strikes > attempts
+        ? strikes + " of " + attempts + " attempts failed"
         : null;
   }
 

@@ -61,7 +61,8 @@ public interface RunKind {
   Mono<String> row(Lease lease);
 
   /**
-   * Whether a failure is worth looking for a bad row: not if the database went away.
+   * Whether a failure is worth looking for a bad row: not if the database went away. One of {@link
+   * #bounds} or {@link #ends} that is fails the run.
    *
    * @param failure of the work
    * @return false if the same batch may well succeed as it is
@@ -77,6 +78,17 @@ public interface RunKind {
    * @return true to cut the range at once
    */
   default boolean isTimeout(Throwable failure) {
+    return false;
+  }
+
+  /**
+   * Whether a failure must not be followed by another attempt, because the work broke its contract:
+   * the run fails, and keeps the batch for a retry.
+   *
+   * @param failure of the work
+   * @return true to fail the run at once
+   */
+  default boolean isFatal(Throwable failure) {
     return false;
   }
 

@@ -122,6 +122,16 @@ public interface RunStore {
   Mono<Run> open(long run, @Nullable String start, @Nullable String upper, String who);
 
   /**
+   * Fails an enqueued run that cannot be opened, as of a table that is not there.
+   *
+   * @param run which run
+   * @param error why
+   * @param who for the log
+   * @return done, also if somebody else was first
+   */
+  Mono<Void> refuse(long run, String error, String who);
+
+  /**
    * Adds ends of batches, if nobody has done so meanwhile.
    *
    * @param run which run

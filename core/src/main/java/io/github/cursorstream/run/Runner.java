@@ -10,8 +10,10 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.UnaryOperator;
 import reactor.core.Disposable;
+import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 import reactor.util.Logger;
 import reactor.util.Loggers;
 
@@ -30,6 +32,9 @@ public final class Runner {
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final Set<Long> opening = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean begun = new AtomicBoolean();
+  private final Disposable.Composite openings = Disposables.composite();
+  private final Sinks.Empty<Void> stop = Sinks.empty();
+  private final Sinks.Empty<Void> looked = Sinks.empty();
   private volatile boolean stopping;
   private volatile boolean answered = true;
   private volatile Disposable loop = () -> {};
@@ -92,7 +97,8 @@ public final class Runner {
                     answered = false;
                     return Mono.empty();
                   })
-              .repeatWhen(turns -> turns.delayElements(options.poll()))
+              .repeatWhen(turns -> turns.concatMap(turn -> poll()).takeWhile(turn -> !stopping))
+              .doFinally(signal -> looked.tryEmitEmpty())
               .subscribe();
     }
     return this;
@@ -193,11 +199,30 @@ public final class Runner {
     return Mono.defer(
         () -> {
           stopping = true;
-          loop.dispose();
-          return Flux.fromIterable(List.copyOf(consumers))
-              .flatMap(consumer -> consumer.stop(patience), 256)
-              .then();
+          stop.tryEmitEmpty();
+          openings.dispose();
+          // Cut off, a look may have taken a slot that nobody works on until its lease runs out.
+          Mono<Void> last =
+              begun.get()
+                  ? looked.asMono().timeout(patience, Mono.fromRunnable(loop::dispose))
+                  : Mono.empty();
+          // Again, for a slot that it took meanwhile.
+          return Mono.when(last, stopped(patience)).then(stopped(patience));
         });
+  }
+
+  private Mono<Void> stopped(Duration patience) {
+    return Flux.defer(() -> Flux.fromIterable(List.copyOf(consumers)))
+        .flatMap(consumer -> consumer.stop(patience), 256)
+        .then();
+  }
+
+  /** Waits before the next look, but not when there is none. */
+  private Mono<Boolean> poll() {
+    return Mono.delay(options.poll())
+        .thenReturn(true)
+        .takeUntilOther(stop.asMono())
+        .defaultIfEmpty(true);
   }
 
   private Mono<Void> look() {
@@ -208,7 +233,7 @@ public final class Runner {
         .doOnNext(
             run -> {
               if (opening.add(run.id())) {
-                open(run).doFinally(signal -> opening.remove(run.id())).subscribe();
+                openings.add(open(run).doFinally(signal -> opening.remove(run.id())).subscribe());
               }
             })
         .then(Mono.defer(() -> fill(names)));
@@ -221,8 +246,15 @@ public final class Runner {
         .switchIfEmpty(Mono.defer(() -> store.open(run.id(), null, null, options.owner())))
         .onErrorResume(
             e -> {
-              log.warn("run {} could not be opened, again soon", run.name(), e);
-              return Mono.empty();
+              boolean forEver = kind.isOfTheRows(e);
+              log.warn(
+                  "run {} could not be opened{}", run.name(), forEver ? "" : ", again soon", e);
+              return forEver
+                  ? store
+                      .refuse(run.id(), BatchFailure.text(e), options.owner())
+                      .onErrorComplete()
+                      .then(Mono.empty())
+                  : Mono.empty();
             });
   }
 
@@ -235,6 +267,9 @@ public final class Runner {
         .take(options.owner(), names, options.lease())
         .flatMap(
             lease -> {
+              if (stopping) {
+                return store.release(lease);
+              }
               work(lease);
               return fill(names);
             });

@@ -25,6 +25,9 @@ abstract class TableBackfill<T> implements RunKind {
   /** The node was frozen for longer than its lease: no row is to blame. */
   private static final String IDLE_IN_TRANSACTION = "25P03";
 
+  /** SQLSTATE of complete_in_transaction in V1__runs.sql. */
+  private static final String ENDED_BY_ITS_WORK = "CS002";
+
   private final Settings<T> settings;
 
   TableBackfill(Settings<T> settings) {
@@ -90,6 +93,12 @@ abstract class TableBackfill<T> implements RunKind {
     return failure instanceof R2dbcTimeoutException
         || failure instanceof TimeoutException
         || Failures.QUERY_CANCELED.equals(Failures.sqlState(failure));
+  }
+
+  /** What the work has committed itself must not be done again by us. */
+  @Override
+  public final boolean isFatal(Throwable failure) {
+    return ENDED_BY_ITS_WORK.equals(Failures.sqlState(failure));
   }
 
   @Override

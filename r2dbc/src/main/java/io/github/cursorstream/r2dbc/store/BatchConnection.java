@@ -107,12 +107,17 @@ final class BatchConnection implements Connection {
 
   @Override
   public Publisher<Void> setLockWaitTimeout(Duration timeout) {
-    return connection.setLockWaitTimeout(timeout);
+    return setLocal("lock_timeout", timeout);
   }
 
   @Override
   public Publisher<Void> setStatementTimeout(Duration timeout) {
-    return connection.setStatementTimeout(timeout);
+    return setLocal("statement_timeout", timeout);
+  }
+
+  /** The driver would set it for the session, and so for whoever borrows the connection next. */
+  private Mono<Void> setLocal(String name, Duration timeout) {
+    return Transaction.sent(connection, "SET LOCAL " + name + " = " + timeout.toMillis());
   }
 
   @Override

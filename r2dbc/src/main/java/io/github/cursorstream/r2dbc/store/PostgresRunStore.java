@@ -51,6 +51,12 @@ public final class PostgresRunStore implements RunStore {
   static final String LEASE =
       "SELECT c.number, c.epoch, c.serial, c.after, c.upto, c.attempt, (c.run).* FROM ";
 
+  /** SQLSTATE of a statement that another transaction got in the way of, but for READ COMMITTED. */
+  private static final String SERIALIZATION_FAILURE = "40001";
+
+  /** What a batch's transaction may take beyond what its statements may, until it is given up. */
+  private static final Duration GRACE = Duration.ofSeconds(1);
+
   private final Connections connections;
 
   private PostgresRunStore(ConnectionFactory factory) {
@@ -186,8 +192,8 @@ public final class PostgresRunStore implements RunStore {
                     connection,
                     """
                     UPDATE cursorstream.run SET state = $2,
-                      batches_before = CASE WHEN $3 THEN batches ELSE batches_before END,
-                      failures_before = CASE WHEN $3 THEN failures ELSE failures_before END,
+                      strikes = CASE WHEN $3 THEN 0 ELSE strikes END,
+                      strikes_since = CASE WHEN $3 THEN batches ELSE strikes_since END,
                       ended_at = CASE WHEN $2 IN ('CANCELLED', 'SUCCEEDED')
                         THEN clock_timestamp() END
                     WHERE id = $1""",
@@ -249,7 +255,7 @@ public final class PostgresRunStore implements RunStore {
             """
             WITH held AS (
               INSERT INTO cursorstream.waiting (run, after, upto, attempts)
-              SELECT run, after, upto, attempt FROM cursorstream.consumer
+              SELECT run, after, upto, attempt - 1 FROM cursorstream.consumer
               WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
             freed AS (
               UPDATE cursorstream.consumer SET epoch = epoch + 1, serial = serial + 1,
@@ -392,10 +398,26 @@ public final class PostgresRunStore implements RunStore {
             Rows::run,
             run,
             Statements.text(start),
-            Statements.text(upper),
+            Statements.text(upper == null || upper.equals(start) ? null : upper),
             who)
         .next()
         .switchIfEmpty(find(run));
+  }
+
+  @Override
+  public Mono<Void> refuse(long run, String error, String who) {
+    return query(
+            """
+            WITH refused AS (
+              UPDATE cursorstream.run SET state = 'FAILED', error = $2,
+                ended_at = clock_timestamp() WHERE id = $1 AND state = 'ENQUEUED' RETURNING id)
+            INSERT INTO cursorstream.event (run, type, who, detail)
+            SELECT id, 'FAILED', $3, $2 FROM refused RETURNING id""",
+            row -> true,
+            run,
+            error,
+            who)
+        .then();
   }
 
   @Override
@@ -520,7 +542,9 @@ public final class PostgresRunStore implements RunStore {
   public Mono<Lease> inTransaction(
       Lease lease, Function<Connection, ? extends Publisher<Long>> work, Duration time) {
     return connections
-        .use(connection -> BatchTransaction.run(connection, lease, work, time), null)
+        .use(
+            connection -> BatchTransaction.run(connection, lease, work, time),
+            lease.run().parameters().timeout().plus(GRACE))
         .onErrorMap(e -> lost(e, lease));
   }
 
@@ -558,11 +582,9 @@ public final class PostgresRunStore implements RunStore {
     values[n + 2] = lease.epoch();
     values[n + 3] = lease.serial();
     values[n + 4] = time.toMillis();
-    return connections
-        .use(
-            connection ->
-                // Not the first: it comes before the commit.
-                Statements.query(connection, folded, Rows::lease, values).singleOrEmpty(),
+    // To its end: what fails with the commit, as a deferred constraint does, comes behind the row.
+    return committed(
+            connection -> Statements.query(connection, folded, Rows::lease, values).single(),
             lease.run().parameters().timeout())
         .onErrorMap(e -> lost(e, lease));
   }
@@ -572,9 +594,21 @@ public final class PostgresRunStore implements RunStore {
   }
 
   private <T> Flux<T> query(String sql, Function<Row, T> mapper, Object... binds) {
-    return connections
-        .use(connection -> Statements.query(connection, sql, mapper, binds).collectList(), TIMEOUT)
+    return committed(
+            connection -> Statements.query(connection, sql, mapper, binds).collectList(), TIMEOUT)
         .flatMapIterable(rows -> rows);
+  }
+
+  /**
+   * One statement, by itself. Where the session's default is not READ COMMITTED it fails whenever
+   * somebody was faster, and is done again in a transaction that is.
+   */
+  private <T> Mono<T> committed(Function<Connection, Mono<T>> statement, Duration timeout) {
+    return connections
+        .use(statement, timeout)
+        .onErrorResume(
+            e -> SERIALIZATION_FAILURE.equals(Failures.sqlState(e)),
+            e -> connections.use(c -> Transaction.of(c, statement.apply(c)), timeout));
   }
 
   private static Mono<Void> log(

@@ -35,10 +35,10 @@ CREATE TABLE cursorstream.run (
   rows bigint NOT NULL DEFAULT 0,
   batches bigint NOT NULL DEFAULT 0,
   failures bigint NOT NULL DEFAULT 0,
-  -- As they were at the last retry: since then the share of failures is counted.
-  batches_before bigint NOT NULL DEFAULT 0,
-  failures_before bigint NOT NULL DEFAULT 0,
   dead_letters int NOT NULL DEFAULT 0,
+  -- Failures that count for the breaker, and the batches there were when it was last reset.
+  strikes bigint NOT NULL DEFAULT 0,
+  strikes_since bigint NOT NULL DEFAULT 0,
   error text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at timestamptz,
@@ -235,10 +235,11 @@ DECLARE
   v_held int;
   v_owner text;
   v_dead int := 0;
-  v_failed bigint;
-  v_tried bigint;
   v_again int := cardinality(p_upto);
   v_fails boolean := p_fatal;
+  -- Looking for a bad row by halving is no strike, or a few such rows would end the run.
+  v_strike int := CASE WHEN cardinality(p_upto) > 1 THEN 0 ELSE 1 END;
+  v_judged bigint;
 BEGIN
   v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
   SELECT owner INTO v_owner FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
@@ -266,12 +267,12 @@ BEGIN
         VALUES (p_run, 'DEAD_LETTER', v_owner, p_dead_error);
     END IF;
   END IF;
-  -- The breaker: more than half of at least 50 failed since the last retry.
-  v_failed := r.failures - r.failures_before + 1;
-  v_tried := r.batches - r.batches_before + v_failed;
-  v_fails := v_fails OR (v_tried >= 50 AND 2 * v_failed > v_tried);
+  -- The breaker: more than half of at least 50 failed, since it began or was retried.
+  v_judged := r.batches - r.strikes_since + r.strikes + v_strike;
+  v_fails := v_fails OR v_strike = 1 AND v_judged >= 50 AND 2 * (r.strikes + 1) > v_judged;
   v_fails := v_fails AND r.state = 'RUNNING';
-  UPDATE cursorstream.run SET failures = failures + 1, error = p_error,
+  UPDATE cursorstream.run SET failures = failures + 1, strikes = strikes + v_strike,
+      error = p_error,
       dead_letters = dead_letters + v_dead, waiting = waiting + v_again,
       state = CASE WHEN v_fails THEN 'FAILED' ELSE state END,
       ended_at = CASE WHEN v_fails THEN clock_timestamp() ELSE ended_at END
@@ -343,6 +344,8 @@ BEGIN
       AND (s.upto IS NOT NULL AND r.state IN ('RUNNING', 'PAUSING', 'CANCELLING')
         OR r.state = 'RUNNING' AND s.number <= r.consumers
           AND (cardinality(r.ends) > 0 OR r.tail IS DISTINCT FROM r.upper
+            -- Nothing is left, as after a pause behind the last batch: somebody has to say so.
+            OR r.in_flight = 0 AND r.waiting = 0
             OR EXISTS (SELECT FROM cursorstream.waiting AS w
               WHERE w.run = r.id AND w.not_before <= clock_timestamp())))
     ORDER BY s.upto IS NULL, s.run, s.number LIMIT 1

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * connection, somebody who waits for one, an open transaction, a running query, a snapshot, or,
  * once the pools are closed, a session.
  */
-final class CleanDatabase implements BeforeAllCallback, AfterEachCallback, AfterAllCallback {
+public final class CleanDatabase implements BeforeAllCallback, AfterEachCallback, AfterAllCallback {
 
   /** A connection that no longer answers is given up after 6 s. */
   private static final Duration PATIENCE = Duration.ofSeconds(12);
@@ -33,12 +33,12 @@ final class CleanDatabase implements BeforeAllCallback, AfterEachCallback, After
   private final List<TcpProxy> proxies = new CopyOnWriteArrayList<>();
   private TestDatabase database;
 
-  CleanDatabase(String... setUp) {
+  public CleanDatabase(String... setUp) {
     this.setUp = setUp;
   }
 
   /** SQL for a table of rows numbered from 1, with a text of 20 characters. */
-  static String table(String name, int rows) {
+  public static String table(String name, int rows) {
     return "CREATE TABLE %s AS SELECT i::bigint AS id, lpad(i::text, 20, 'x') AS v FROM generate_series(1, %d) i; ALTER TABLE %s ADD PRIMARY KEY (id); ANALYZE %s"
         .formatted(name, rows, name, name);
   }
@@ -49,27 +49,27 @@ final class CleanDatabase implements BeforeAllCallback, AfterEachCallback, After
     database.execute(setUp);
   }
 
-  TestDatabase database() {
+  public TestDatabase database() {
     return database;
   }
 
-  ConnectionPool pool(int size) {
+  public ConnectionPool pool(int size) {
     return pool(database.connectionFactory(), size);
   }
 
-  ConnectionPool pool(ConnectionFactory factory, int size) {
+  public ConnectionPool pool(ConnectionFactory factory, int size) {
     ConnectionPool pool = database.pool(factory, size);
     pools.add(pool);
     return pool;
   }
 
-  TcpProxy proxy() {
+  public TcpProxy proxy() {
     TcpProxy proxy = TcpProxy.to(database.host(), database.port());
     proxies.add(proxy);
     return proxy;
   }
 
-  PostgresqlConnectionFactory through(TcpProxy proxy) {
+  public PostgresqlConnectionFactory through(TcpProxy proxy) {
     return new PostgresqlConnectionFactory(
         database
             .configuration()
@@ -80,7 +80,7 @@ final class CleanDatabase implements BeforeAllCallback, AfterEachCallback, After
   }
 
   /** Waits until nothing is borrowed and the server has nothing to do. */
-  void awaitQuiet() {
+  public void awaitQuiet() {
     await()
         .atMost(PATIENCE)
         .pollInterval(Duration.ofMillis(20))

@@ -1,0 +1,210 @@
+package io.github.cursorstream.r2dbc.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunParameters;
+import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.IsolationLevel;
+import io.r2dbc.spi.R2dbcException;
+import io.r2dbc.spi.R2dbcTimeoutException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/** What a batch's work can do with its connection, and what it cannot. */
+@Timeout(60)
+class BatchConnectionIT {
+
+  @RegisterExtension
+  static final CleanDatabase clean =
+      new CleanDatabase(
+          "CREATE TABLE done (v int)",
+          "CREATE TABLE parent (id int PRIMARY KEY)",
+          "CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)");
+
+  private static final Duration LEASE = Duration.ofSeconds(5);
+  private static final Duration SOON = Duration.ofSeconds(20);
+
+  private ConnectionPool pool;
+  private PostgresRunStore store;
+
+  @BeforeEach
+  void open() {
+    pool = clean.pool(1);
+    store = PostgresRunStore.create(pool);
+    store.migrate().block(SOON);
+    clean.database().execute("TRUNCATE cursorstream.run CASCADE; TRUNCATE done, child");
+  }
+
+  private Lease lease() {
+    RunParameters parameters = RunParameters.DEFAULTS.timeout(Duration.ofSeconds(2));
+    Run run = store.create(new NewRun("r", "k", "", parameters, false), "me").block(SOON);
+    store.open(run.id(), null, "b", "me").block(SOON);
+    store.extend(run.id(), null, List.of("a", "b")).block(SOON);
+    return store.take("me", Set.of("k"), LEASE).block(SOON);
+  }
+
+  private Lease done(Lease lease, Function<Connection, Publisher<?>> work) {
+    return store
+        .inTransaction(lease, c -> Flux.from(work.apply(c)).then(Mono.just(1L)), LEASE)
+        .block(SOON);
+  }
+
+  private static Mono<Void> run(Connection connection, String sql) {
+    return Flux.from(connection.createStatement(sql).execute())
+        .concatMap(result -> result.getRowsUpdated())
+        .then();
+  }
+
+  private long rows() {
+    return clean.database().count("SELECT count(*) FROM done");
+  }
+
+  private Run seen(Lease lease) {
+    return store.find(lease.run().id()).block(SOON);
+  }
+
+  static Stream<Function<Connection, Publisher<Void>>> endOfTheTransactionIsRefused() {
+    return Stream.of(
+        Connection::beginTransaction,
+        c -> c.beginTransaction(IsolationLevel.SERIALIZABLE),
+        Connection::commitTransaction,
+        Connection::rollbackTransaction,
+        Connection::close,
+        c -> c.setAutoCommit(true),
+        c -> c.setTransactionIsolationLevel(IsolationLevel.SERIALIZABLE));
+  }
+
+  @ParameterizedTest
+  @MethodSource
+  void endOfTheTransactionIsRefused(Function<Connection, Publisher<Void>> call) {
+    Lease lease = lease();
+    assertThatThrownBy(
+            () -> done(lease, c -> run(c, "INSERT INTO done VALUES (1)").thenMany(call.apply(c))))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("must be left in its transaction but the work called ")
+        .hasMessageContaining("rolled back");
+    assertThat(rows()).isZero();
+    assertThat(seen(lease).batches()).isZero();
+    // It is still held, and can be done.
+    assertThat(done(lease, c -> run(c, "INSERT INTO done VALUES (1)")).range()).isNotNull();
+    assertThat(rows()).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "COMMIT; BEGIN"})
+  void transactionEndedByTextFailsAndDoesNotCount(String sql) {
+    Lease lease = lease();
+    assertThatThrownBy(
+            () ->
+                done(
+                    lease,
+                    c ->
+                        run(c, "INSERT INTO done VALUES (1)")
+                            .then(run(c, sql))
+                            .then(run(c, "INSERT INTO done VALUES (2)"))))
+        .isInstanceOfSatisfying(
+            R2dbcException.class, e -> assertThat(e.getSqlState()).isEqualTo("CS002"));
+    assertThat(seen(lease).batches()).isZero();
+    assertThat(seen(lease).position()).isEqualTo("a");
+  }
+
+  @Test
+  void savepointsWork() {
+    done(
+        lease(),
+        c ->
+            Flux.concat(
+                run(c, "INSERT INTO done VALUES (1)"),
+                c.createSavepoint("s"),
+                run(c, "INSERT INTO nosuch VALUES (1)").onErrorResume(e -> Mono.empty()),
+                c.rollbackTransactionToSavepoint("s"),
+                c.createSavepoint("s2"),
+                run(c, "INSERT INTO done VALUES (2)"),
+                c.releaseSavepoint("s2")));
+    assertThat(rows()).isEqualTo(2);
+  }
+
+  @Test
+  void settingsOfTheSessionAreThereForTheNextBorrower() {
+    String settings =
+        "SELECT string_agg(name || '=' || setting, ',' ORDER BY name) AS s FROM pg_settings WHERE"
+            + " name IN ('statement_timeout', 'lock_timeout', 'transaction_isolation',"
+            + " 'idle_in_transaction_session_timeout', 'default_transaction_isolation')";
+    Mono<String> now =
+        Mono.usingWhen(
+            pool.create(),
+            c ->
+                Flux.from(c.createStatement(settings).execute())
+                    .concatMap(result -> result.map(row -> row.get("s", String.class)))
+                    .single(),
+            Connection::close);
+    String before = now.block(SOON);
+    Lease lease = lease();
+    Function<Connection, Publisher<?>> work =
+        c ->
+            Flux.concat(
+                c.setStatementTimeout(Duration.ofMillis(1_234)),
+                c.setLockWaitTimeout(Duration.ofMillis(567)),
+                Flux.from(c.createStatement(settings).execute())
+                    .concatMap(result -> result.map(row -> row.get("s", String.class)))
+                    .doOnNext(
+                        inside ->
+                            assertThat(inside)
+                                .contains(
+                                    "statement_timeout=1234",
+                                    "lock_timeout=567",
+                                    ",transaction_isolation=read committed",
+                                    "idle_in_transaction_session_timeout=5000")));
+    done(lease, work);
+    assertThat(now.block(SOON)).isEqualTo(before);
+    clean.database().execute("TRUNCATE cursorstream.run CASCADE");
+    assertThatThrownBy(
+            () ->
+                done(lease(), c -> Flux.concat(work.apply(c), Mono.error(new RuntimeException()))))
+        .isInstanceOf(RuntimeException.class);
+    assertThat(now.block(SOON)).isEqualTo(before);
+  }
+
+  @Test
+  void failureOfTheCommitIsAFailureOfTheBatch() {
+    Lease lease = lease();
+    assertThatThrownBy(() -> done(lease, c -> run(c, "INSERT INTO child VALUES (7)")))
+        .hasMessageContaining("child_id_fkey");
+    assertThat(seen(lease).batches()).isZero();
+    assertThatThrownBy(
+            () ->
+                store
+                    .inOneStatement(lease, "INSERT INTO child VALUES ($1)", List.of(7), LEASE)
+                    .block(SOON))
+        .hasMessageContaining("child_id_fkey");
+    assertThat(seen(lease).batches()).isZero();
+    assertThat(done(lease, c -> Mono.empty()).range()).isNotNull();
+  }
+
+  @Test
+  void batchThatNeverEndsIsGivenUp() {
+    Lease lease = lease();
+    assertThatThrownBy(() -> done(lease, c -> Mono.never()))
+        .isInstanceOf(R2dbcTimeoutException.class);
+    assertThat(done(lease, c -> Mono.empty()).range()).isNotNull();
+  }
+}
