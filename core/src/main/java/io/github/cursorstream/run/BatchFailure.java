@@ -47,7 +47,8 @@ public record BatchFailure(
    * A failure as it is stored.
    *
    * @param failure what happened
-   * @return its class and message, at most 2,000 characters of each, its causes, and the first frames of its stack
+   * @return its class and message, at most 2,000 characters of each, its causes, and the first
+   *     frames of its stack
    */
   public static String text(Throwable failure) {
     StringBuilder text = new StringBuilder(cut(failure.toString()));

@@ -249,7 +249,8 @@ final class Consumer {
         .map(
             middle -> {
               // Too long: each half has all its attempts. Else one each, to find the bad row soon.
-              int begun = tooLong ? 0 : Math.min(held.attempt(), parameters.attempts() * PATIENCE) - 1;
+              int begun =
+                  tooLong ? 0 : Math.min(held.attempt(), parameters.attempts() * PATIENCE) - 1;
               List<Again> halves =
                   List.of(
                       new Again(new Range(range.after(), middle), begun, Duration.ZERO),
@@ -263,7 +264,10 @@ final class Consumer {
                         ? Mono.just(whole)
                         : kind.row(held)
                             .map(row -> putAside(held, error, row))
-                            .switchIfEmpty(Mono.fromSupplier(() -> putAside(held, error, null)))));
+                            .switchIfEmpty(Mono.fromSupplier(() -> putAside(held, error, null)))))
+        // Of a table that is gone there are no halves; while the database is away neither.
+        .onErrorResume(
+            e -> Mono.just(new BatchFailure(error, List.of(again), null, kind.isOfTheRows(e))));
   }
 
   private static BatchFailure putAside(Lease held, String error, @Nullable String row) {

@@ -303,8 +303,8 @@ public final class PostgresRunStore implements RunStore {
                         + found.state()));
           }
           return Statements.query(
-                    connection,
-                    """
+                  connection,
+                  """
                     WITH gone AS (
                       DELETE FROM cursorstream.dead_letter WHERE run = $1 RETURNING id, after, upto),
                     again AS (
@@ -313,13 +313,13 @@ public final class PostgresRunStore implements RunStore {
                     counted AS (SELECT count(*)::int AS n FROM again)
                     UPDATE cursorstream.run SET waiting = waiting + n, dead_letters = 0
                     FROM counted WHERE id = $1 RETURNING n::bigint AS n""",
-                    row -> Rows.number(row, "n"),
-                    run)
-                .next()
-                .flatMap(
-                    n ->
-                        log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
-                            .thenReturn(n));
+                  row -> Rows.number(row, "n"),
+                  run)
+              .next()
+              .flatMap(
+                  n ->
+                      log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
+                          .thenReturn(n));
         });
   }
 
