@@ -206,7 +206,7 @@ class BackfillIT extends Nodes {
                             .delayElement(Duration.ofMillis(2))
                             .doOnNext(batches::add)));
     for (int i = 1; i <= 5; i++) {
-      awaitBatches(run, i * 10);
+      awaitBatches(run, 10L * i);
       assertThat(run.pause().block(SOON).isAccepted()).isTrue();
       awaitState(run, RunState.PAUSED);
       int done = batches.size();
@@ -379,11 +379,10 @@ class BackfillIT extends Nodes {
     var proxy = clean.proxy();
     var cuttable = clean.pool(clean.through(proxy), 8);
     Runner runner = runner(cuttable, options -> options.lease(Duration.ofMillis(500)));
-    RunHandle run =
-        start(runner, way.increment(this, over("t").batchSize(20).consumers(2), "t"));
+    RunHandle run = start(runner, way.increment(this, over("t").batchSize(20).consumers(2), "t"));
     RunHandle seen = runner().handle(run.id());
     for (int i = 1; i <= 3; i++) {
-      awaitBatches(seen, i * 30);
+      awaitBatches(seen, 30L * i);
       proxy.cut();
     }
     Run end = end(seen);
@@ -529,8 +528,7 @@ class BackfillIT extends Nodes {
         toEnd(
             over("t")
                 .batchSize(50)
-                .lock(
-                    Lock.FOR_UPDATE)
+                .lock(Lock.FOR_UPDATE)
                 .processInTransaction(
                     (connection, batch) -> {
                       int k = batches.getAndIncrement() * 50;
@@ -575,9 +573,7 @@ class BackfillIT extends Nodes {
   @Test
   void missingKeyColumnIsRefusedBeforeAnythingIsDone() { // B17
     table("t", 10);
-    RunKind kind =
-        over(Keyset.table("t").orderBy(KeyColumn.asc("nosuch")))
-            .execute(increment("t"));
+    RunKind kind = over(Keyset.table("t").orderBy(KeyColumn.asc("nosuch"))).execute(increment("t"));
     assertThatThrownBy(() -> runner().runToEnd(kind).block(SOON)).hasMessageContaining("nosuch");
     assertThat(count("SELECT sum(n) FROM t")).isZero();
     Run run = store.latest("backfill").block(SOON);
@@ -593,8 +589,7 @@ class BackfillIT extends Nodes {
     Runner first =
         runner(mortal, options -> options.maxConsumers(10).lease(Duration.ofMillis(400)));
     RunHandle handle = start(first, kind);
-    Runner second =
-        runner(pool, options -> options.maxConsumers(10).lease(Duration.ofMillis(400)));
+    Runner second = runner(pool, options -> options.maxConsumers(10).lease(Duration.ofMillis(400)));
     RunHandle run = start(second, over("t").batchSize(20).consumers(20).execute(increment("t")));
     assertThat(run.id()).isEqualTo(handle.id());
     awaitBatches(run, 60);
@@ -639,9 +634,7 @@ class BackfillIT extends Nodes {
     toEnd(collecting(over("t").batchSize(2).upTo(Cursor.of("id", 3L)), batches));
     assertThat(batches).containsExactly(List.of(1L, 2L), List.of(3L));
     batches.clear();
-    toEnd(
-        collecting(
-            over("t").after(Cursor.of("id", 2L)).upTo(Cursor.of("id", 3L)), batches));
+    toEnd(collecting(over("t").after(Cursor.of("id", 2L)).upTo(Cursor.of("id", 3L)), batches));
     assertThat(batches).containsExactly(List.of(3L));
   }
 
@@ -758,9 +751,7 @@ class BackfillIT extends Nodes {
     table("t", 10);
     Runner runner = runner();
     RunHandle old =
-        runner
-            .enqueueHeld(Backfill.over("removed", ids("t")).execute(increment("t")))
-            .block(SOON);
+        runner.enqueueHeld(Backfill.over("removed", ids("t")).execute(increment("t"))).block(SOON);
     runner.shutdown(Duration.ZERO).block(SOON);
     old.say(Verb.START, null).block(SOON);
     RunHandle other = start(incrementing("t", 5));

@@ -98,10 +98,7 @@ class BatchConnectionIT {
   void endOfTheTransactionIsRefused(Function<Connection, Publisher<Void>> call) {
     Lease lease = lease();
     assertThatThrownBy(
-            () ->
-                done(
-                    lease,
-                    c -> run(c, "INSERT INTO done VALUES (1)").thenMany(call.apply(c))))
+            () -> done(lease, c -> run(c, "INSERT INTO done VALUES (1)").thenMany(call.apply(c))))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("must be left in its transaction but the work called ")
         .hasMessageContaining("rolled back");
@@ -113,8 +110,7 @@ class BatchConnectionIT {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {"COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "COMMIT; BEGIN"})
+  @ValueSource(strings = {"COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "COMMIT; BEGIN"})
   void transactionEndedByTextFailsAndDoesNotCount(String sql) {
     Lease lease = lease();
     assertThatThrownBy(

@@ -138,8 +138,7 @@ class PostgresRunStoreIT {
   void deadLettersAreDoneAgain() {
     Lease lease = held("r");
     Range range = new Range(null, "a");
-    DeadLetter dead =
-        new DeadLetter(lease.run().id(), range, "{\"id\": \"it's\"}", "why", 3, null);
+    DeadLetter dead = new DeadLetter(lease.run().id(), range, "{\"id\": \"it's\"}", "why", 3, null);
     assertThat(store.retryDeadLetters(lease.run().id(), "ann").block(SOON)).isZero();
     store.say(lease.run().id(), Verb.PAUSE, "ann", null).block(SOON);
     store.fail(lease, new BatchFailure("why", List.of(), dead, false), LEASE).block(SOON);
@@ -175,8 +174,7 @@ class PostgresRunStoreIT {
                 .map(e -> e.type() + " " + e.who() + " " + e.detail())
                 .collectList()
                 .block(SOON))
-        .containsExactly(
-            "CREATED me null", "VERB ann PAUSE: too slow", "VERB eve FORCE_CANCEL");
+        .containsExactly("CREATED me null", "VERB ann PAUSE: too slow", "VERB eve FORCE_CANCEL");
     assertThatThrownBy(() -> store.say(-1, Verb.PAUSE, "ann", null).block(SOON))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("-1");
@@ -194,7 +192,9 @@ class PostgresRunStoreIT {
       Mono<Boolean> completed =
           store.complete(lease, 1, LEASE).thenReturn(true).onErrorReturn(false);
       var both =
-          (i % 2 == 0 ? Mono.zip(said, completed) : Mono.zip(completed, said).map(t -> Tuples.of(t.getT2(), t.getT1())))
+          (i % 2 == 0
+                  ? Mono.zip(said, completed)
+                  : Mono.zip(completed, said).map(t -> Tuples.of(t.getT2(), t.getT1())))
               .block(SOON);
       Run end = find(lease);
       assertThat(end.inFlight()).isZero();
