@@ -264,7 +264,10 @@ final class Consumer {
                         ? Mono.just(whole)
                         : kind.row(held)
                             .map(row -> putAside(held, error, row))
-                            .switchIfEmpty(Mono.fromSupplier(() -> putAside(held, error, null)))));
+                            .switchIfEmpty(Mono.fromSupplier(() -> putAside(held, error, null)))))
+        // Of a table that is gone there are no halves; while the database is away neither.
+        .onErrorResume(
+            e -> Mono.just(new BatchFailure(error, List.of(again), null, kind.isOfTheRows(e))));
   }
 
   private static BatchFailure putAside(Lease held, String error, @Nullable String row) {

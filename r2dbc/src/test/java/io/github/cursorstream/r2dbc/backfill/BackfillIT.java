@@ -206,7 +206,7 @@ class BackfillIT extends Nodes {
                             .delayElement(Duration.ofMillis(2))
                             .doOnNext(batches::add)));
     for (int i = 1; i <= 5; i++) {
-      awaitBatches(run, i * 10);
+      awaitBatches(run, 10L * i);
       assertThat(run.pause().block(SOON).isAccepted()).isTrue();
       awaitState(run, RunState.PAUSED);
       int done = batches.size();
@@ -382,7 +382,7 @@ class BackfillIT extends Nodes {
     RunHandle run = start(runner, way.increment(this, over("t").batchSize(20).consumers(2), "t"));
     RunHandle seen = runner().handle(run.id());
     for (int i = 1; i <= 3; i++) {
-      awaitBatches(seen, i * 30);
+      awaitBatches(seen, 30L * i);
       proxy.cut();
     }
     Run end = end(seen);
