@@ -147,6 +147,7 @@ public final class CrashTest {
       nodes.forEach(Node::close);
     }
     Result result = verdict(handle, ended, deleted);
+    failures();
     if (!result.pass()) {
       evidence(handle);
     }
@@ -392,6 +393,16 @@ public final class CrashTest {
     return count;
   }
 
+  /** What the nodes took for a failure of a batch. */
+  private void failures() {
+    System.out.printf("%nKinds of failures:%n");
+    database
+        .query(
+            "SELECT left(split_part(detail, chr(10), 1), 160), count(*) FROM cursorstream.event"
+                + " WHERE type = 'BATCH_FAILED' GROUP BY 1 ORDER BY 2 DESC LIMIT 10")
+        .forEach(System.out::println);
+  }
+
   /** What is needed to find out. */
   private void evidence(RunHandle handle) throws IOException {
     System.out.printf("%nThe run: %s%n%nIts consumers:%n", now(handle));
@@ -407,12 +418,6 @@ public final class CrashTest {
             .blockOptional()
             .orElseThrow();
     events.stream().skip(Math.max(0, events.size() - 15)).forEach(System.out::println);
-    System.out.printf("%nKinds of failures:%n");
-    database
-        .query(
-            "SELECT split_part(detail, chr(10), 1), count(*) FROM cursorstream.event"
-                + " WHERE type = 'BATCH_FAILED' GROUP BY 1 ORDER BY 2 DESC LIMIT 20")
-        .forEach(System.out::println);
     List<String> lines = Files.readAllLines(log);
     System.out.printf("%nThe last of %,d lines of the nodes:%n", lines.size());
     lines.stream().skip(Math.max(0, lines.size() - 40)).forEach(System.out::println);
