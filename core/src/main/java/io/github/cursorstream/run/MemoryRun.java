@@ -339,7 +339,7 @@ final class MemoryRun {
     for (MemorySlot slot : slots.values()) {
       Range range = slot.range;
       if (range != null) {
-        work.again(range, slot.attempt, now);
+        work.again(range, slot.attempt - 1, now);
         slot.hold(null, 0);
       }
       slot.free(++epoch);

@@ -56,7 +56,7 @@ final class MemoryWork {
   void open(@Nullable String start, @Nullable String end) {
     position = start;
     tail = start;
-    upper = end;
+    upper = Objects.equals(end, start) ? null : end;
   }
 
   void extend(@Nullable String from, List<String> found) {

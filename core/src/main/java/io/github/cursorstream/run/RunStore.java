@@ -115,7 +115,8 @@ public interface RunStore {
    *
    * @param run which run
    * @param start where it begins, exclusive; null for the beginning
-   * @param upper where it ends, inclusive; null if there is nothing to do: it succeeds
+   * @param upper where it ends, inclusive; null, or the same as {@code start}, if there is nothing
+   *     to do: it succeeds
    * @param who for the log
    * @return the run
    */

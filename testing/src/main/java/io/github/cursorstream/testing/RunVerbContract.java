@@ -233,7 +233,7 @@ interface RunVerbContract extends RunStoreUnderTest {
     runs.say(run, Verb.RESUME);
 
     Lease again = runs.take();
-    assertThat(again.attempt()).isEqualTo(2);
+    assertThat(again.attempt()).isEqualTo(1);
     assertThat(List.of(step(1), step(2))).contains(TestRuns.held(again));
     runs.release(again);
     assertThat(runs.drain())
