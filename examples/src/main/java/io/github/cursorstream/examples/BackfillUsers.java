@@ -76,7 +76,7 @@ public final class BackfillUsers {
             .onBackpressureDrop()
             .concatMap(tick -> run.run())
             .subscribe(latest::set);
-    try (Progress progress = new Progress(() -> line(latest.get(), rows))) {
+    try (Progress progress = new Progress(() -> line(Objects.requireNonNull(latest.get()), rows))) {
       progress.say("One consumer:");
       done(rows / 5);
       run.consumers(4).block();
