@@ -62,6 +62,25 @@ class ExamplesIT {
             database, new CompareWithOneSelect.Settings(20_000, 1, 1, Double.MAX_VALUE)));
   }
 
+  @Test
+  void aBackfillIsSteeredAndDoesEachRowOnce() {
+    assertPass(BackfillUsers.run(database, 30_000));
+  }
+
+  @Test
+  void theBadRowIsFoundAndDoneLater() {
+    assertPass(PoisonRow.run(database, 2_000));
+  }
+
+  @Test
+  void aColumnIsCopiedAsTheProcedureDoes() {
+    // The claim about speed is for large tables on a quiet machine, with fsync on.
+    assertPass(
+        CompareWithPlpgsql.run(
+            database,
+            new CompareWithPlpgsql.Settings(5_000, 1, Double.MAX_VALUE, Double.MAX_VALUE)));
+  }
+
   private static void assertPass(Result result) {
     assertThat(result.toString()).startsWith("RESULT ").endsWith(" PASS");
   }
