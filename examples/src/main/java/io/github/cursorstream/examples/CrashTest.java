@@ -194,6 +194,7 @@ public final class CrashTest {
 
   private void attack(RunHandle handle, Application application) throws Exception {
     double every = 0;
+    double slowest = Math.max(1, Math.min(3, 60_000.0 / settings.rows)); // Seconds.
     while (true) {
       Run run = now(handle);
       application.position(run.rows() * STEP);
@@ -202,7 +203,7 @@ public final class CrashTest {
       }
       // The work is to last as long as the attacks do.
       double ahead = (double) run.rows() / settings.rows - attacked() + 0.05;
-      double wanted = Math.round(Math.max(0, Math.min(1, ahead * 4)) * 50) / 50.0;
+      double wanted = Math.round(Math.max(0, Math.min(slowest, ahead * 4)) * 50) / 50.0;
       if (wanted != every) {
         every = wanted;
         database.execute("UPDATE pace SET every = " + every);
