@@ -137,13 +137,8 @@ final class Consumer {
 
   /** How many milliseconds are left of the rest before this batch. */
   private long rest(Lease held) {
-    RunParameters parameters = held.run().parameters();
-    double rest = parameters.pause().toMillis();
-    if (parameters.rowsPerSecond() > 0) {
-      double share = parameters.rowsPerSecond() / Math.max(1, parameters.consumers());
-      rest = Math.max(rest, parameters.batchSize() / share * 1000 - (double) (done - begun));
-    }
-    return Math.round(rest) - (time.now(TimeUnit.MILLISECONDS) - done);
+    Duration rest = kind.rest(held.run(), Duration.ofMillis(done - begun));
+    return rest.toMillis() - (time.now(TimeUnit.MILLISECONDS) - done);
   }
 
   /** Rests a little and looks again: a pause or another pace is felt at once. */

@@ -61,6 +61,18 @@ public interface RunKind {
   Mono<String> row(Lease lease);
 
   /**
+   * How long a consumer rests between two of its batches. Asked again and again while it rests, so
+   * that a change is felt at once.
+   *
+   * @param run as it is now
+   * @param took how long the batch before took
+   * @return zero for no rest
+   */
+  default Duration rest(Run run, Duration took) {
+    return Duration.ZERO;
+  }
+
+  /**
    * Whether a failure is worth looking for a bad row: not if the database went away. One of {@link
    * #bounds} or {@link #ends} that is fails the run.
    *

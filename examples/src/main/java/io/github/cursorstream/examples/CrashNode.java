@@ -1,7 +1,7 @@
 package io.github.cursorstream.examples;
 
 import io.github.cursorstream.r2dbc.backfill.Backfill;
-import io.github.cursorstream.r2dbc.backfill.Batch;
+import io.github.cursorstream.r2dbc.backfill.TableBatch;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
@@ -83,7 +83,7 @@ final class CrashNode {
   }
 
   /** Emits how many rows the update met, and nothing else: that is what the run counts. */
-  private static Flux<Long> countUp(Connection connection, Batch<Long> batch, Random random) {
+  private static Flux<Long> countUp(Connection connection, TableBatch<Long> batch, Random random) {
     Mono<Void> slowCommit =
         run(connection, "INSERT INTO slow_commit (ms) VALUES ($1)", List.of(millis(random)));
     return run(

@@ -1,57 +1,34 @@
 package io.github.cursorstream.r2dbc.backfill;
 
-import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
+import io.github.cursorstream.backfill.Batch;
 import io.github.cursorstream.r2dbc.keyset.RangeCondition;
-import io.github.cursorstream.run.Lease;
-import io.github.cursorstream.run.Range;
-import java.util.Objects;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** One attempt at a lease's range. */
-final class TableBatch<T> implements Batch<T> {
+/**
+ * A range of keys to be worked on.
+ *
+ * @param <T> what a row is mapped to
+ */
+public interface TableBatch<T> extends Batch<T> {
 
-  private final Lease lease;
-  private final Range range;
-  private final KeysetBatches<T> batches;
-  private final Function<Range, Flux<T>> reader;
-  private final AtomicLong read = new AtomicLong();
-
-  TableBatch(Lease lease, KeysetBatches<T> batches, Function<Range, Flux<T>> reader) {
-    this.lease = lease;
-    this.range = Objects.requireNonNull(lease.range());
-    this.batches = batches;
-    this.reader = reader;
-  }
-
+  /**
+   * The rows of the range that satisfy the repository's filter, in order. They are read when asked
+   * for, each time: in the batch's transaction if there is one, otherwise page by page.
+   *
+   * @return perhaps none
+   */
   @Override
-  public String id() {
-    return lease.batchId();
-  }
+  Flux<T> rows();
 
-  @Override
-  public int attempt() {
-    return lease.attempt();
-  }
-
-  @Override
-  public Flux<T> rows() {
-    return reader.apply(range).doOnNext(row -> read.incrementAndGet());
-  }
-
-  @Override
-  public Mono<RangeCondition> range(@Nullable String alias, int firstBind) {
-    return batches.predicate(range.after(), range.upTo(), alias, firstBind);
-  }
-
-  /** Runs the work, and counts the rows that it read; if it read none, the numbers it emits. */
-  Mono<Long> count(Publisher<?> work) {
-    return Flux.from(work)
-        .reduce(0L, (sum, item) -> item instanceof Number n ? sum + n.longValue() : sum)
-        .map(sum -> read.get() == 0 ? sum : read.get());
-  }
+  /**
+   * The range as a condition, for work that does not need the rows: {@code "id" > $1::bigint AND
+   * "id" <= $2::bigint}.
+   *
+   * @param alias what the columns are qualified with; null for nothing
+   * @param firstBind the number of the first placeholder, 1 or more
+   * @return the condition and its values; without the repository's filter
+   */
+  Mono<RangeCondition> range(@Nullable String alias, int firstBind);
 }

@@ -115,7 +115,7 @@ class CrashIT {
   }
 
   /** One batch in a few is slow: before its update, or in its COMMIT. */
-  private static Flux<Long> countUp(Connection connection, Batch<Long> batch) {
+  private static Flux<Long> countUp(Connection connection, TableBatch<Long> batch) {
     double seconds = 0.02 + ThreadLocalRandom.current().nextDouble(0.1);
     int which = ThreadLocalRandom.current().nextInt(8);
     Flux<Long> slow =

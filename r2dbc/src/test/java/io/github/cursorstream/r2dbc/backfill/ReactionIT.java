@@ -124,7 +124,7 @@ class ReactionIT extends Nodes {
     assertThat(now(run).state()).isEqualTo(RunState.RUNNING);
     long batches = now(run).batches();
     // What was claimed is handed out again at once, and nothing is lost.
-    RunHandle again = start(backfill().consumers(2).process(Batch::rows));
+    RunHandle again = start(backfill().consumers(2).process(TableBatch::rows));
     assertThat(end(again).batches()).isEqualTo(100).isGreaterThan(batches);
     assertThat(end(again).failures()).isZero();
   }

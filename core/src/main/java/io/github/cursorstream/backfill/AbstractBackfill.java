@@ -1,0 +1,207 @@
+package io.github.cursorstream.backfill;
+
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.RunKind;
+import io.github.cursorstream.run.RunParameters;
+import io.github.cursorstream.run.RunStore;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * What all backfills have in common, whatever they walk: the options, and work outside of any
+ * transaction. Immutable: each option gives another backfill. Not API: see those that extend it.
+ *
+ * @param <T> the type of a row
+ * @param <B> what the work is given
+ * @param <S> the backfill itself
+ */
+public abstract class AbstractBackfill<T, B extends Batch<T>, S extends AbstractBackfill<T, B, S>> {
+
+  private final BackfillOptions<B> options;
+
+  /**
+   * Does what is held, and completes it: both or neither where the work is transactional. As {@link
+   * RunKind#work}.
+   */
+  @FunctionalInterface
+  protected interface Work {
+
+    /**
+     * One batch.
+     *
+     * @param store where it is completed
+     * @param lease held, with a range
+     * @param time for {@link RunStore#complete}
+     * @return the lease with its next range
+     */
+    Mono<Lease> of(RunStore store, Lease lease, Duration time);
+  }
+
+  /**
+   * A backfill.
+   *
+   * @param options what was said so far
+   */
+  protected AbstractBackfill(BackfillOptions<B> options) {
+    this.options = options;
+  }
+
+  /**
+   * The same backfill with other options.
+   *
+   * @param other what it is told
+   * @return a backfill with these
+   */
+  protected abstract S with(BackfillOptions<B> other);
+
+  /**
+   * What it walks.
+   *
+   * @return the source, as it was described so far
+   */
+  protected abstract BatchSource<T, B> source();
+
+  /**
+   * The options that all backfills have.
+   *
+   * @return what was said so far
+   */
+  protected final BackfillOptions<B> options() {
+    return options;
+  }
+
+  /**
+   * What can be changed while it runs. Defaults to {@link RunParameters#DEFAULTS}.
+   *
+   * @param change from what was said so far
+   * @return a backfill with these
+   */
+  public final S parameters(UnaryOperator<RunParameters> change) {
+    return with(options.parameters(change.apply(options.parameters())));
+  }
+
+  /**
+   * How many rows a batch covers. Defaults to 1,000.
+   *
+   * @param rows at least 1
+   * @return a backfill with that
+   */
+  public final S batchSize(int rows) {
+    return parameters(parameters -> parameters.batchSize(rows));
+  }
+
+  /**
+   * How many batches are worked on at a time, over all nodes. Defaults to 1.
+   *
+   * @param count at least 0
+   * @return a backfill with that
+   */
+  public final S consumers(int count) {
+    return parameters(parameters -> parameters.consumers(count));
+  }
+
+  /**
+   * How long a consumer rests between its batches. Defaults to not at all.
+   *
+   * @param rest not negative
+   * @return a backfill with that
+   */
+  public final S pauseBetween(Duration rest) {
+    return parameters(parameters -> parameters.pause(rest));
+  }
+
+  /**
+   * How often a batch is tried before its bad row is looked for. Defaults to 3.
+   *
+   * @param count at least 1
+   * @return a backfill with that
+   */
+  public final S attempts(int count) {
+    return parameters(parameters -> parameters.attempts(count));
+  }
+
+  /**
+   * How long a failed batch waits, doubled each time. Defaults to 1 s up to 1 min.
+   *
+   * @param min the first wait
+   * @param max the longest
+   * @return a backfill with that
+   */
+  public final S backoff(Duration min, Duration max) {
+    return parameters(parameters -> parameters.backoff(min, max));
+  }
+
+  /**
+   * How many rows that keep failing may be put aside before the run fails. Defaults to 0.
+   *
+   * @param rows at least 0
+   * @return a backfill with that
+   */
+  public final S deadLetters(int rows) {
+    return parameters(parameters -> parameters.deadLetters(rows));
+  }
+
+  /**
+   * Told of each failed attempt, on the node that made it. Defaults to nothing.
+   *
+   * @param handler what it throws is logged
+   * @return a backfill with that
+   */
+  public final S onError(BiConsumer<? super B, ? super Throwable> handler) {
+    return with(options.onError(handler));
+  }
+
+  /**
+   * Work outside any transaction, such as calls of a service: each batch is done <b>at least
+   * once</b>, again after a failure or the loss of a node, and its rows one by one or in halves if
+   * one of them keeps failing. {@link Batch#id()} serves as idempotency key.
+   *
+   * @param work of a batch; done when it completes
+   * @return for a {@link io.github.cursorstream.run.Runner}
+   */
+  public final RunKind process(Function<? super B, ? extends Publisher<?>> work) {
+    Objects.requireNonNull(work, "work");
+    BatchSource<T, B> source = source();
+    return kind(
+        (store, lease, time) ->
+            counted(source.rows(lease), rows -> work.apply(source.batch(lease, rows)))
+                .timeout(lease.run().parameters().timeout())
+                .flatMap(rows -> store.complete(lease, rows, time)));
+  }
+
+  /**
+   * The code of this backfill, to be given to a runner.
+   *
+   * @param work of a batch
+   * @return a kind of runs
+   */
+  protected final RunKind kind(Work work) {
+    return new BackfillKind<>(options, source(), work);
+  }
+
+  /**
+   * Runs the work, and counts the rows that it reads; if it reads none, the numbers it emits.
+   *
+   * @param rows of a batch
+   * @param work given the rows
+   * @param <T> the type of a row
+   * @return how many, when the work is done
+   */
+  protected static <T> Mono<Long> counted(
+      Flux<T> rows, Function<? super Flux<T>, ? extends Publisher<?>> work) {
+    return Mono.defer(
+        () -> {
+          AtomicLong read = new AtomicLong();
+          return Flux.from(work.apply(rows.doOnNext(row -> read.incrementAndGet())))
+              .reduce(0L, (sum, item) -> item instanceof Number n ? sum + n.longValue() : sum)
+              .map(sum -> read.get() == 0 ? sum : read.get());
+        });
+  }
+}

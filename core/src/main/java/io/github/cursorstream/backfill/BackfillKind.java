@@ -1,0 +1,89 @@
+package io.github.cursorstream.backfill;
+
+import io.github.cursorstream.pace.Pace;
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Range;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunKind;
+import io.github.cursorstream.run.RunParameters;
+import io.github.cursorstream.run.RunStore;
+import java.time.Duration;
+import java.util.List;
+import reactor.core.publisher.Mono;
+
+/** A backfill as runs see it: what to walk, what to do, how fast. */
+final class BackfillKind<T, B extends Batch<T>> implements RunKind {
+
+  private final BackfillOptions<B> options;
+  private final BatchSource<T, B> source;
+  private final AbstractBackfill.Work work;
+
+  BackfillKind(BackfillOptions<B> options, BatchSource<T, B> source, AbstractBackfill.Work work) {
+    this.options = options;
+    this.source = source;
+    this.work = work;
+  }
+
+  @Override
+  public String name() {
+    return options.name();
+  }
+
+  @Override
+  public NewRun newRun() {
+    return new NewRun(name(), name(), "", options.parameters(), false);
+  }
+
+  @Override
+  public Mono<Range> bounds(Run run) {
+    return source.bounds(run);
+  }
+
+  @Override
+  public Mono<List<String>> ends(Run run, int count) {
+    return source.ends(run, count);
+  }
+
+  @Override
+  public Mono<Lease> work(RunStore store, Lease lease, Duration time) {
+    return work.of(store, lease, time);
+  }
+
+  @Override
+  public Duration rest(Run run, Duration took) {
+    RunParameters parameters = run.parameters();
+    return new Pace(parameters.pause(), parameters.rowsPerSecond())
+        .rest(parameters.batchSize(), parameters.consumers(), took);
+  }
+
+  @Override
+  public Mono<String> middle(Lease lease) {
+    return source.middle(lease);
+  }
+
+  @Override
+  public Mono<String> row(Lease lease) {
+    return source.row(lease);
+  }
+
+  @Override
+  public boolean isOfTheRows(Throwable failure) {
+    return source.isOfTheRows(failure);
+  }
+
+  @Override
+  public boolean isTimeout(Throwable failure) {
+    return source.isTimeout(failure);
+  }
+
+  @Override
+  public boolean isFatal(Throwable failure) {
+    return source.isFatal(failure);
+  }
+
+  @Override
+  public void failed(Lease lease, Throwable failure) {
+    options.onError().accept(source.batch(lease, source.rows(lease)), failure);
+  }
+}

@@ -1,0 +1,94 @@
+package io.github.cursorstream.backfill;
+
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.Range;
+import io.github.cursorstream.run.Run;
+import java.util.List;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * What a backfill walks: something with an order, which can be cut into ranges. It alone can read
+ * the positions where they are cut. Everything returned is cold. Not API.
+ *
+ * @param <T> the type of a row
+ * @param <B> what the work is given
+ */
+public interface BatchSource<T, B extends Batch<T>> {
+
+  /**
+   * Where the work begins and ends, asked once for each run.
+   *
+   * @param run to be opened
+   * @return the bounds; empty if there is nothing to do
+   */
+  Mono<Range> bounds(Run run);
+
+  /**
+   * Ends of the next batches, of {@code run.parameters().batchSize()} rows each.
+   *
+   * @param run with {@code tail}, behind which they are looked for, and {@code upper}, which is the
+   *     last of them if it is reached
+   * @param count at most so many
+   * @return at least one
+   */
+  Mono<List<String>> ends(Run run, int count);
+
+  /**
+   * Reads a range, outside of any transaction.
+   *
+   * @param lease with a range
+   * @return its rows in order, perhaps none
+   */
+  Flux<T> rows(Lease lease);
+
+  /**
+   * A range, as the work sees it.
+   *
+   * @param lease with a range
+   * @param rows what it reads if it asks for the rows
+   * @return nothing is read yet
+   */
+  B batch(Lease lease, Flux<T> rows);
+
+  /**
+   * Cuts a range in two.
+   *
+   * @param lease with a range
+   * @return the end of the first half; empty if it has but one row
+   */
+  Mono<String> middle(Lease lease);
+
+  /**
+   * What the one row of a range holds, for the dead letters.
+   *
+   * @param lease with a range
+   * @return as text, JSON where there is some; empty if the row is not there any more
+   */
+  Mono<String> row(Lease lease);
+
+  /**
+   * Whether a failure is worth looking for a bad row: not if the source went away. One of {@link
+   * #bounds} or {@link #ends} that is fails the run.
+   *
+   * @param failure of this source, or of the work
+   * @return false if the same batch may well succeed as it is
+   */
+  boolean isOfTheRows(Throwable failure);
+
+  /**
+   * Whether a failure says that the batch took too long, so that smaller ones may pass.
+   *
+   * @param failure of this source, or of the work
+   * @return true to cut the range at once
+   */
+  boolean isTimeout(Throwable failure);
+
+  /**
+   * Whether a failure must not be followed by another attempt.
+   *
+   * @param failure of this source, or of the work
+   * @return true to fail the run at once; it keeps the batch for a retry
+   */
+  boolean isFatal(Throwable failure);
+}

@@ -1,0 +1,146 @@
+package io.github.cursorstream.r2dbc.backfill;
+
+import io.github.cursorstream.backfill.BatchSource;
+import io.github.cursorstream.cursor.Cursor;
+import io.github.cursorstream.r2dbc.internal.Failures;
+import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
+import io.github.cursorstream.r2dbc.keyset.KeyRange;
+import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
+import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
+import io.github.cursorstream.r2dbc.keyset.RangeCondition;
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.Range;
+import io.github.cursorstream.run.Run;
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.R2dbcTimeoutException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+
+/**
+ * How a table is cut and read.
+ *
+ * @param after where the keys begin, exclusive; null for the beginning
+ * @param upTo where they end, inclusive; null for the last one at the start
+ * @param lock how rows are locked that are read in a transaction
+ */
+record TableSource<T>(
+    CursorBasedRepository<T> repository,
+    KeysetBatches<T> batches,
+    @Nullable Cursor after,
+    @Nullable Cursor upTo,
+    Lock lock)
+    implements BatchSource<T, TableBatch<T>> {
+
+  private static final Duration POLL = Duration.ofMillis(50);
+
+  /** The node was frozen for longer than its lease: no row is to blame. */
+  private static final String IDLE_IN_TRANSACTION = "25P03";
+
+  /** SQLSTATE of complete_in_transaction in V1__runs.sql. */
+  private static final String ENDED_BY_ITS_WORK = "CS002";
+
+  TableSource<T> after(Cursor cursor) {
+    return new TableSource<>(
+        repository, batches, Objects.requireNonNull(cursor, "after"), upTo, lock);
+  }
+
+  TableSource<T> upTo(Cursor cursor) {
+    return new TableSource<>(
+        repository, batches, after, Objects.requireNonNull(cursor, "upTo"), lock);
+  }
+
+  TableSource<T> lock(Lock how) {
+    return new TableSource<>(repository, batches, after, upTo, Objects.requireNonNull(how, "lock"));
+  }
+
+  @Override
+  public Mono<Range> bounds(Run run) {
+    Mono<String> upper = upTo == null ? batches.last() : batches.position(upTo);
+    Mono<String> start = after == null ? Mono.empty() : batches.position(after);
+    return upper.flatMap(
+        end ->
+            batches
+                .writersGone(POLL)
+                .then(
+                    start
+                        .map(first -> new Range(first, end))
+                        .defaultIfEmpty(new Range(null, end))));
+  }
+
+  @Override
+  public Mono<List<String>> ends(Run run, int count) {
+    return batches.ends(
+        run.tail(), Objects.requireNonNull(run.upper()), run.parameters().batchSize(), count);
+  }
+
+  @Override
+  public Flux<T> rows(Lease lease) {
+    return Flux.defer(
+        () -> {
+          Range range = range(lease);
+          String first = range.after();
+          KeyRange keys =
+              new KeyRange(first == null ? null : Cursor.parse(first), Cursor.parse(range.upTo()));
+          return repository.cursorBasedStream(o -> o.within(keys));
+        });
+  }
+
+  /** In a transaction, locked. */
+  Flux<T> rows(Lease lease, Connection connection) {
+    Range range = range(lease);
+    return batches
+        .rows(connection, range.after(), range.upTo(), lock)
+        .flatMapIterable(rows -> rows);
+  }
+
+  /** The range as a condition on the unqualified columns of the key. */
+  Mono<RangeCondition> condition(Lease lease) {
+    Range range = range(lease);
+    return batches.predicate(range.after(), range.upTo(), null, 1);
+  }
+
+  @Override
+  public TableBatch<T> batch(Lease lease, Flux<T> rows) {
+    return new KeyBatch<>(lease, batches, rows);
+  }
+
+  @Override
+  public Mono<String> middle(Lease lease) {
+    Range range = range(lease);
+    return batches.middle(range.after(), range.upTo());
+  }
+
+  @Override
+  public Mono<String> row(Lease lease) {
+    Range range = range(lease);
+    return batches.json(range.after(), range.upTo());
+  }
+
+  private static Range range(Lease lease) {
+    return Objects.requireNonNull(lease.range());
+  }
+
+  @Override
+  public boolean isOfTheRows(Throwable failure) {
+    return !Failures.isTransient(failure)
+        && !IDLE_IN_TRANSACTION.equals(Failures.sqlState(failure));
+  }
+
+  @Override
+  public boolean isTimeout(Throwable failure) {
+    return failure instanceof R2dbcTimeoutException
+        || failure instanceof TimeoutException
+        || Failures.QUERY_CANCELED.equals(Failures.sqlState(failure));
+  }
+
+  /** What the work has committed itself must not be done again by us. */
+  @Override
+  public boolean isFatal(Throwable failure) {
+    return ENDED_BY_ITS_WORK.equals(Failures.sqlState(failure));
+  }
+}
