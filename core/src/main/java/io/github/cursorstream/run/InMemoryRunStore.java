@@ -149,7 +149,11 @@ public final class InMemoryRunStore implements RunStore {
   @Override
   public Flux<Run> enqueued(Set<String> kinds) {
     Set<String> known = Set.copyOf(kinds);
-    return some(run -> run.state() == RunState.ENQUEUED && known.contains(run.kind()));
+    return some(
+        run ->
+            run.state() == RunState.ENQUEUED
+                && known.contains(run.kind())
+                && isMet(run.dependsOn()));
   }
 
   @Override
@@ -158,7 +162,9 @@ public final class InMemoryRunStore implements RunStore {
     return one(
         () -> {
           MemoryRun opened = existing(run);
-          opened.open(start, upper, who);
+          if (isMet(opened.dependsOn())) {
+            opened.open(start, upper, who);
+          }
           return opened.run();
         });
   }
@@ -248,6 +254,16 @@ public final class InMemoryRunStore implements RunStore {
     return runs.values().stream()
         .filter(run -> run.isAlive() && run.isOf(name, arguments))
         .findFirst();
+  }
+
+  private boolean isMet(@Nullable String dependency) {
+    return dependency == null
+        || runs.values().stream()
+            .map(MemoryRun::run)
+            .filter(run -> run.name().equals(dependency))
+            .reduce((older, newer) -> newer)
+            .filter(newest -> newest.state() == RunState.SUCCEEDED)
+            .isPresent();
   }
 
   private Flux<Run> some(Predicate<Run> which) {

@@ -98,6 +98,10 @@ final class MemoryRun {
     return origin.name().equals(name) && origin.arguments().equals(arguments);
   }
 
+  @Nullable String dependsOn() {
+    return origin.dependsOn();
+  }
+
   boolean isAlive() {
     return !state.isEnded();
   }
@@ -110,6 +114,7 @@ final class MemoryRun {
         origin.arguments(),
         state,
         parameters,
+        origin.dependsOn(),
         work.position(),
         work.tail(),
         work.upper(),

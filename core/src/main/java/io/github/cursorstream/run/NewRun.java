@@ -1,6 +1,7 @@
 package io.github.cursorstream.run;
 
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A run to be created.
@@ -11,15 +12,54 @@ import java.util.Objects;
  * @param arguments whatever the kind makes of it; may be empty
  * @param parameters what it begins with
  * @param held whether it waits for {@link Verb#START}
+ * @param dependsOn a name whose newest run has to have succeeded before this one is opened; null
+ *     for none
  */
 public record NewRun(
-    String name, String kind, String arguments, RunParameters parameters, boolean held) {
+    String name,
+    String kind,
+    String arguments,
+    RunParameters parameters,
+    boolean held,
+    @Nullable String dependsOn) {
 
   /** As long as an index takes, in any script. */
   private static final int LONGEST_NAME = 500;
 
   /**
-   * Checks for nulls, the length of the name, and characters that no database takes.
+   * Checks for nulls, the length of the name, characters that no database takes, and a run that
+   * waits for itself.
+   *
+   * @param name how people call it; while one of that name and arguments has not ended there is no
+   *     second
+   * @param kind which {@link RunKind} does it
+   * @param arguments whatever the kind makes of it; may be empty
+   * @param parameters what it begins with
+   * @param held whether it waits for {@link Verb#START}
+   * @param dependsOn a name whose newest run has to have succeeded before this one is opened; null
+   *     for none
+   */
+  public NewRun {
+    Objects.requireNonNull(kind, "kind");
+    Objects.requireNonNull(arguments, "arguments");
+    Objects.requireNonNull(parameters, "parameters");
+    checkName(name);
+    if (dependsOn != null) {
+      checkName(dependsOn);
+    }
+    if ((name + kind + arguments + dependsOn).indexOf('\0') >= 0) {
+      throw new IllegalArgumentException(
+          "name, kind, arguments and dependsOn without the character NUL required but one of them"
+              + " has it");
+    }
+    if (name.equals(dependsOn)) {
+      throw new IllegalArgumentException(
+          "a dependency on another run required but it was on \"" + name + "\" itself");
+    }
+  }
+
+  /**
+   * A run that depends on none.
    *
    * @param name how people call it; while one of that name and arguments has not ended there is no
    *     second
@@ -28,10 +68,12 @@ public record NewRun(
    * @param parameters what it begins with
    * @param held whether it waits for {@link Verb#START}
    */
-  public NewRun {
-    Objects.requireNonNull(kind, "kind");
-    Objects.requireNonNull(arguments, "arguments");
-    Objects.requireNonNull(parameters, "parameters");
+  public NewRun(
+      String name, String kind, String arguments, RunParameters parameters, boolean held) {
+    this(name, kind, arguments, parameters, held, null);
+  }
+
+  private static void checkName(String name) {
     if (Objects.requireNonNull(name, "name").isBlank()) {
       throw new IllegalArgumentException("a name required but it was \"" + name + "\"");
     }
@@ -43,9 +85,26 @@ public record NewRun(
               + name.length()
               + "; what tells runs apart can go into the arguments");
     }
-    if ((name + kind + arguments).indexOf('\0') >= 0) {
-      throw new IllegalArgumentException(
-          "name, kind and arguments without the character NUL required but one of them has it");
-    }
+  }
+
+  /**
+   * Whether it waits for {@link Verb#START}.
+   *
+   * @param waits true to wait
+   * @return the rest as it was
+   */
+  public NewRun held(boolean waits) {
+    return new NewRun(name, kind, arguments, parameters, waits, dependsOn);
+  }
+
+  /**
+   * What has to have succeeded before it is opened.
+   *
+   * @param other the name of another run
+   * @return the rest as it was
+   */
+  public NewRun dependsOn(String other) {
+    return new NewRun(
+        name, kind, arguments, parameters, held, Objects.requireNonNull(other, "dependsOn"));
   }
 }

@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param arguments whatever the kind makes of it
  * @param state where it is in its life
  * @param parameters what can be changed while it runs
+ * @param dependsOn the name whose newest run has to have succeeded before this one is opened; null
+ *     for none
  * @param position all work up to here has been handed out; null for none
  * @param tail how far the ends of the next batches are known; null for nowhere yet
  * @param upper where the work ends, fixed when it was opened; null before that, and if there is
@@ -35,6 +37,7 @@ public record Run(
     String arguments,
     RunState state,
     RunParameters parameters,
+    @Nullable String dependsOn,
     @Nullable String position,
     @Nullable String tail,
     @Nullable String upper,
@@ -57,6 +60,11 @@ public record Run(
    */
   public boolean isOpened() {
     return startedAt != null;
+  }
+
+  /** For messages: {@code 3 is FAILED after 10 rows: why}. */
+  String summary() {
+    return id + " is " + state + " after " + rows + " rows" + (error == null ? "" : ": " + error);
   }
 
   /**

@@ -141,6 +141,35 @@ public final class RunHandle {
   }
 
   /**
+   * Why it is not opened, if it is because of the run that it depends on.
+   *
+   * @return in words, such as {@code it waits for "a", whose run 3 is FAILED after 0 rows}; empty
+   *     if it does not wait for another
+   */
+  public Mono<String> waitsFor() {
+    return run()
+        .filter(run -> run.state() == RunState.ENQUEUED)
+        .flatMap(
+            run -> {
+              String other = run.dependsOn();
+              return other == null ? Mono.empty() : waitsFor(other);
+            });
+  }
+
+  private Mono<String> waitsFor(String other) {
+    String waits = "it waits for \"" + other + "\", ";
+    return store
+        .latest(other)
+        .singleOptional()
+        .filter(found -> found.map(Run::state).orElse(null) != RunState.SUCCEEDED)
+        .map(
+            found ->
+                found
+                    .map(run -> waits + "whose run " + run.summary())
+                    .orElse(waits + "of which there is no run yet"));
+  }
+
+  /**
    * Waits for its end, whichever it is.
    *
    * @return the run as it ended

@@ -102,7 +102,8 @@ public interface RunStore {
   // The protocol of consumers.
 
   /**
-   * Runs that wait to be opened.
+   * Runs that wait to be opened, and for nothing else: those whose dependency has not succeeded are
+   * left out.
    *
    * @param kinds whose code is here
    * @return the oldest first
@@ -111,7 +112,8 @@ public interface RunStore {
 
   /**
    * Opens an enqueued run: fixes its bounds and makes its slots. Nothing happens if somebody else
-   * was first.
+   * was first, or if its dependency, the newest run of that name, is not or no longer one that has
+   * succeeded.
    *
    * @param run which run
    * @param start where it begins, exclusive; null for the beginning

@@ -128,20 +128,34 @@ public final class Runner {
     return Mono.defer(
         () -> {
           register(kind);
-          NewRun run = kind.newRun();
-          NewRun held = new NewRun(run.name(), run.kind(), run.arguments(), run.parameters(), true);
-          return store.create(held, options.owner()).map(created -> handle(created.id()));
+          NewRun held = kind.newRun().held(true);
+          return store.create(held, options.owner()).map(run -> handle(run.id()));
         });
   }
 
   /**
-   * Starts a run and waits for its end: for tests, scripts and deployments.
+   * Starts a run and waits for its end: for tests, scripts and deployments. While it waits for
+   * another run, the log says so.
    *
    * @param kind what to do
    * @return the run, succeeded; an error with its last failure if it ends in another way
    */
   public Mono<Run> runToEnd(RunKind kind) {
-    return start(kind).flatMap(RunHandle::onFinish).flatMap(Runner::succeeded);
+    return start(kind)
+        .flatMap(run -> opened(kind, run).then(run.onFinish()))
+        .flatMap(this::succeeded);
+  }
+
+  /** Tells what a run waits for, whenever that changes, until it waits for nothing. */
+  private Mono<Void> opened(RunKind kind, RunHandle run) {
+    return run.waitsFor()
+        .defaultIfEmpty("")
+        .repeatWhen(turns -> turns.delayElements(options.poll()))
+        .takeUntil(String::isEmpty)
+        .distinctUntilChanged()
+        .filter(reason -> !reason.isEmpty())
+        .doOnNext(reason -> log.info("run {} is not begun: {}", kind.name(), reason))
+        .then();
   }
 
   /**
@@ -158,24 +172,19 @@ public final class Runner {
                 () ->
                     new IllegalStateException(
                         "a succeeded run \"" + name + "\" required but there is none")))
-        .flatMap(Runner::succeeded);
+        .flatMap(this::succeeded);
   }
 
-  private static Mono<Run> succeeded(Run run) {
-    return run.state() == RunState.SUCCEEDED
-        ? Mono.just(run)
-        : Mono.error(
-            new IllegalStateException(
-                "a succeeded run \""
-                    + run.name()
-                    + "\" required but run "
-                    + run.id()
-                    + " is "
-                    + run.state()
-                    + " after "
-                    + run.rows()
-                    + " rows"
-                    + (run.error() == null ? "" : ": " + run.error())));
+  private Mono<Run> succeeded(Run run) {
+    if (run.state() == RunState.SUCCEEDED) {
+      return Mono.just(run);
+    }
+    String rule = "a succeeded run \"" + run.name() + "\" required but run " + run.summary();
+    return handle(run.id())
+        .waitsFor()
+        .map(reason -> rule + "; " + reason)
+        .defaultIfEmpty(rule)
+        .flatMap(message -> Mono.error(new IllegalStateException(message)));
   }
 
   /**

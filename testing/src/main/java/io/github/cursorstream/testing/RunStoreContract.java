@@ -7,6 +7,7 @@ package io.github.cursorstream.testing;
  */
 public interface RunStoreContract
     extends RunCreationContract,
+        RunDependencyContract,
         RunVerbContract,
         RunHandOutContract,
         RunLeaseContract,

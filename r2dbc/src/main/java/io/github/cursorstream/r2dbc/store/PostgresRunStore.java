@@ -51,6 +51,12 @@ public final class PostgresRunStore implements RunStore {
   static final String LEASE =
       "SELECT c.number, c.epoch, c.serial, c.after, c.upto, c.attempt, (c.run).* FROM ";
 
+  /** Whether the dependency of run r has succeeded, if it has one. */
+  private static final String IS_MET =
+      """
+      (r.depends_on IS NULL OR 'SUCCEEDED' = (SELECT d.state FROM cursorstream.run AS d
+        WHERE d.name = r.depends_on ORDER BY d.id DESC LIMIT 1))""";
+
   /** SQLSTATE of a statement that another transaction got in the way of, but for READ COMMITTED. */
   private static final String SERIALIZATION_FAILURE = "40001";
 
@@ -93,14 +99,14 @@ public final class PostgresRunStore implements RunStore {
                 WITH created AS (
                   INSERT INTO cursorstream.run (name, kind, arguments, state, batch_size, consumers,
                     pause_ms, rows_per_second, attempts, min_backoff_ms, max_backoff_ms,
-                    dead_letter_budget, timeout_ms)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    dead_letter_budget, timeout_ms, depends_on)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                   ON CONFLICT (name, md5(arguments))
                     WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED') DO NOTHING
                   RETURNING *),
                 logged AS (
                   INSERT INTO cursorstream.event (run, type, who)
-                  SELECT id, 'CREATED', $14 FROM created)
+                  SELECT id, 'CREATED', $15 FROM created)
                 SELECT r.* FROM created AS r""",
                 Rows::run,
                 run.name(),
@@ -116,6 +122,7 @@ public final class PostgresRunStore implements RunStore {
                 p.maxBackoff().toMillis(),
                 p.deadLetters(),
                 p.timeout().toMillis(),
+                Statements.text(run.dependsOn()),
                 who)
             .next();
     Mono<Run> alive =
@@ -155,7 +162,8 @@ public final class PostgresRunStore implements RunStore {
     return query(
         """
         SELECT r.* FROM cursorstream.run AS r WHERE state = 'ENQUEUED' AND kind = ANY ($1)
-        ORDER BY id""",
+        AND %s ORDER BY id"""
+            .formatted(IS_MET),
         Rows::run,
         (Object) kinds.toArray(String[]::new));
   }
@@ -381,12 +389,12 @@ public final class PostgresRunStore implements RunStore {
     return query(
             """
             WITH opened AS (
-              UPDATE cursorstream.run SET state = CASE WHEN $3::text IS NULL THEN 'SUCCEEDED'
+              UPDATE cursorstream.run AS r SET state = CASE WHEN $3::text IS NULL THEN 'SUCCEEDED'
                   ELSE 'RUNNING' END,
                 position = $2::text, tail = $2::text, upper = $3::text,
                 started_at = clock_timestamp(),
                 ended_at = CASE WHEN $3::text IS NULL THEN clock_timestamp() END
-              WHERE id = $1 AND state = 'ENQUEUED' RETURNING *),
+              WHERE id = $1 AND state = 'ENQUEUED' AND %s RETURNING *),
             logged AS (
               INSERT INTO cursorstream.event (run, type, who)
               SELECT id, unnest(CASE WHEN upper IS NULL THEN '{OPENED,SUCCEEDED}'::text[]
@@ -394,7 +402,8 @@ public final class PostgresRunStore implements RunStore {
             slots AS (
               INSERT INTO cursorstream.consumer (run, number)
               SELECT id, generate_series(1, consumers) FROM opened WHERE upper IS NOT NULL)
-            SELECT r.* FROM opened AS r""",
+            SELECT r.* FROM opened AS r"""
+                .formatted(IS_MET),
             Rows::run,
             run,
             Statements.text(start),

@@ -34,6 +34,7 @@ final class Rows {
             millis(row, "max_backoff_ms"),
             integer(row, "dead_letter_budget"),
             millis(row, "timeout_ms")),
+        row.get("depends_on", String.class),
         row.get("position", String.class),
         row.get("tail", String.class),
         row.get("upper", String.class),

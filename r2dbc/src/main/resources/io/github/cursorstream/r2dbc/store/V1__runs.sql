@@ -25,6 +25,8 @@ CREATE TABLE cursorstream.run (
   max_backoff_ms bigint NOT NULL,
   dead_letter_budget int NOT NULL,
   timeout_ms bigint NOT NULL,
+  -- A name: it is not opened before the newest run of that name has succeeded.
+  depends_on text,
   -- Everything up to the position is handed out; ends of further batches are known up to the tail.
   position text,
   tail text,
@@ -46,6 +48,7 @@ CREATE TABLE cursorstream.run (
 ) WITH (fillfactor = 20); -- updated with each batch: room for HOT updates
 CREATE UNIQUE INDEX run_alive ON cursorstream.run (name, md5(arguments))
   WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED');
+CREATE INDEX run_newest ON cursorstream.run (name, id);
 
 -- A consumer is a leased slot. Slots above the run's number of consumers stay, unused: a slot that
 -- came back with its first epoch would let its former owner pass the fence.
