@@ -183,7 +183,17 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    * @return a kind of runs
    */
   protected final RunKind kind(Work work) {
-    return new BackfillKind<>(options, source(), work);
+    return new BackfillKind<>(options, source(), work, false);
+  }
+
+  /**
+   * The same, for work that does nothing but by the store it is given.
+   *
+   * @param work of a batch
+   * @return a kind of runs
+   */
+  protected final RunKind kindInStore(Work work) {
+    return new BackfillKind<>(options, source(), work, true);
   }
 
   /**

@@ -18,11 +18,17 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   private final BackfillOptions<B> options;
   private final BatchSource<T, B> source;
   private final AbstractBackfill.Work work;
+  private final boolean inStore;
 
-  BackfillKind(BackfillOptions<B> options, BatchSource<T, B> source, AbstractBackfill.Work work) {
+  BackfillKind(
+      BackfillOptions<B> options,
+      BatchSource<T, B> source,
+      AbstractBackfill.Work work,
+      boolean inStore) {
     this.options = options;
     this.source = source;
     this.work = work;
+    this.inStore = inStore;
   }
 
   @Override
@@ -43,6 +49,11 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   @Override
   public Mono<List<String>> ends(Run run, int count) {
     return source.ends(run, count);
+  }
+
+  @Override
+  public boolean worksInStore() {
+    return inStore;
   }
 
   @Override

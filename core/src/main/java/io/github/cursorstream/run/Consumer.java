@@ -1,9 +1,9 @@
 package io.github.cursorstream.run;
 
-import io.github.cursorstream.run.BatchFailure.Again;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
@@ -23,17 +23,15 @@ final class Consumer {
   /** How many ends are looked for at a time. More would make changed batch sizes waste more. */
   private static final int ENDS = 16;
 
-  /**
-   * How much oftener than a batch that fails by itself one is tried whose connection broke: the
-   * database may restart, but a batch that breaks it must not circulate for ever.
-   */
-  private static final int PATIENCE = 10;
+  /** How many milliseconds a connection is kept from others who may want one of the pool. */
+  private static final long SESSION = 100;
 
   private final RunStore store;
   private final RunKind kind;
   private final RunnerOptions options;
   private final Scheduler time = Schedulers.parallel();
   private final Sinks.Empty<Void> ended = Sinks.empty();
+  private final Sinks.Many<Run> seen = Sinks.many().multicast().directBestEffort();
 
   private volatile @Nullable Lease lease;
   private volatile boolean stopping;
@@ -54,6 +52,7 @@ final class Consumer {
     running =
         Mono.defer(this::step)
             .repeat(() -> lease != null)
+            .takeUntilOther(Flux.merge(lost(taken), lookingAhead()))
             .doFinally(
                 signal -> {
                   atEnd.run();
@@ -86,18 +85,18 @@ final class Consumer {
             });
   }
 
-  /** One batch, or what has to come before it. */
+  /** Batches, or what has to come before the next one. */
   private Mono<Void> step() {
-    Lease held = Objects.requireNonNull(lease);
+    Lease held = held();
     Mono<Lease> next;
     if (stopping) {
       next = given(held);
     } else if (held.range() == null) {
       next = mayGoOn(held) && held.run().hasMore() ? claim(held) : given(held);
-    } else if (workedBefore && rest(held) > 0) {
+    } else if (rest(held) > 0) {
       next = resting(held);
     } else {
-      next = batch(held);
+      next = batches();
     }
     return next.onErrorResume(
             LostLeaseException.class,
@@ -105,6 +104,10 @@ final class Consumer {
         .singleOptional()
         .doOnNext(found -> lease = found.orElse(null))
         .then();
+  }
+
+  private Lease held() {
+    return Objects.requireNonNull(lease);
   }
 
   private static boolean mayGoOn(Lease held) {
@@ -135,20 +138,25 @@ final class Consumer {
     return kind.ends(run, ENDS).flatMap(ends -> store.extend(run.id(), run.tail(), ends));
   }
 
-  /** How many milliseconds are left of the rest before this batch. */
+  /**
+   * How many milliseconds are left of the rest before this batch; there is none before the first.
+   */
   private long rest(Lease held) {
+    if (!workedBefore) {
+      return 0;
+    }
     Duration rest = kind.rest(held.run(), Duration.ofMillis(done - begun));
-    return rest.toMillis() - (time.now(TimeUnit.MILLISECONDS) - done);
+    return rest.toMillis() - (now() - done);
   }
 
   /** Rests a little and looks again: a pause or another pace is felt at once. */
   private Mono<Lease> resting(Lease held) {
     return Mono.delay(Duration.ofMillis(Math.min(rest(held), options.poll().toMillis())), time)
-        .then(Mono.zip(store.renew(held, options.lease()), store.find(held.run().id())))
+        .then(store.find(held.run().id()))
         .flatMap(
-            now -> {
-              Lease seen = withRun(held, now.getT2());
-              return now.getT1() && mayGoOn(seen) ? Mono.just(seen) : given(held);
+            run -> {
+              Lease seen = withRun(held, run);
+              return mayGoOn(seen) ? Mono.just(seen) : given(held);
             });
   }
 
@@ -157,59 +165,41 @@ final class Consumer {
         run, lease.number(), lease.epoch(), lease.serial(), lease.range(), lease.attempt());
   }
 
-  private Mono<Lease> batch(Lease held) {
-    begun = time.now(TimeUnit.MILLISECONDS);
+  /** One batch after the other, over one connection where the work has one. */
+  private Mono<Lease> batches() {
+    return (kind.worksInStore() ? store.session(this::batches) : batches(store))
+        .onErrorResume(e -> !(e instanceof LostLeaseException), e -> failed(held(), e));
+  }
+
+  private Mono<Lease> batches(RunStore session) {
+    long begin = now();
+    return Mono.defer(() -> batch(session, held()))
+        .repeat(() -> now() - begin < SESSION && goesOn(held()))
+        .last();
+  }
+
+  private boolean goesOn(Lease held) {
+    return !stopping && held.range() != null && rest(held) <= 0;
+  }
+
+  private Mono<Lease> batch(RunStore session, Lease held) {
+    begun = now();
     workedBefore = true;
-    int most = held.run().parameters().attempts() * PATIENCE;
+    seen.tryEmitNext(held.run());
     Mono<Lease> work =
-        held.attempt() > most
+        held.attempt() > Verdict.mostAttempts(held.run().parameters())
             ? Mono.error(
                 new IllegalStateException(
                     "a node that lives until the batch is done required but "
                         + (held.attempt() - 1)
                         + " attempts were not finished"))
-            : kind.work(store, held, options.lease());
-    return work.takeUntilOther(lost(held))
-        .switchIfEmpty(Mono.error(() -> new LostLeaseException(held)))
-        .doOnNext(next -> done = time.now(TimeUnit.MILLISECONDS))
-        .onErrorResume(e -> e instanceof LostLeaseException ? Mono.error(e) : failed(held, e))
-        .transform(batch -> lookingAhead(held, batch));
-  }
-
-  /** Completes when a sign of life says that the slot is not ours any more. */
-  private Mono<Boolean> lost(Lease held) {
-    return Flux.interval(options.lease().dividedBy(3), time)
-        .onBackpressureDrop()
-        .concatMap(
-            tick ->
-                store
-                    .renew(held, options.lease())
-                    // No answer is no news: the lease may well be ours.
-                    .onErrorReturn(true),
-            1)
-        .filter(ours -> !ours)
-        .next();
-  }
-
-  /** Looks for further ends while the batch is being worked on, if they run short. */
-  private Mono<Lease> lookingAhead(Lease held, Mono<Lease> batch) {
-    Run run = held.run();
-    boolean due =
-        run.state() == RunState.RUNNING
-            && run.hasMore()
-            && run.ahead() <= run.parameters().consumers();
-    if (!due) {
-      return batch;
-    }
-    Mono<Lease> ahead =
-        extended(run)
-            .onErrorResume(
-                e -> {
-                  log.debug("looking ahead in run {} failed: {}", run.name(), e.toString());
-                  return Mono.empty();
-                })
-            .then(Mono.empty());
-    return Flux.merge(ahead, batch).last();
+            : kind.work(session, held, options.lease());
+    return work.single()
+        .doOnNext(
+            next -> {
+              done = now();
+              lease = next;
+            });
   }
 
   private Mono<Lease> failed(Lease held, Throwable failure) {
@@ -218,59 +208,47 @@ final class Consumer {
     } catch (RuntimeException e) {
       log.warn("the handler of failures failed itself", e);
     }
-    return verdict(held, failure)
+    return Verdict.of(kind, held, failure)
         .flatMap(verdict -> store.fail(held, verdict, options.lease()))
-        .doOnNext(next -> done = time.now(TimeUnit.MILLISECONDS));
+        .doOnNext(next -> done = now());
   }
 
-  /** Again, in halves, or put aside. */
-  private Mono<BatchFailure> verdict(Lease held, Throwable failure) {
-    RunParameters parameters = held.run().parameters();
-    Range range = Objects.requireNonNull(held.range());
-    String error = BatchFailure.text(failure);
-    if (kind.isFatal(failure)) {
-      Again kept = new Again(range, held.attempt() - 1, Duration.ZERO);
-      return Mono.just(new BatchFailure(error, List.of(kept), null, true));
-    }
-    boolean tooLong = kind.isTimeout(failure);
-    boolean ofTheRows = tooLong || kind.isOfTheRows(failure);
-    int attempts = parameters.attempts() * (ofTheRows ? 1 : PATIENCE);
-    Again again = new Again(range, held.attempt(), parameters.backoff(held.attempt()));
-    BatchFailure whole = new BatchFailure(error, List.of(again), null, false);
-    if (held.attempt() < attempts && !tooLong) {
-      return Mono.just(whole);
-    }
-    return kind.middle(held)
-        .map(
-            middle -> {
-              // Too long: each half has all its attempts. Else one each, to find the bad row soon.
-              int begun =
-                  tooLong ? 0 : Math.min(held.attempt(), parameters.attempts() * PATIENCE) - 1;
-              List<Again> halves =
-                  List.of(
-                      new Again(new Range(range.after(), middle), begun, Duration.ZERO),
-                      new Again(new Range(middle, range.upTo()), begun, Duration.ZERO));
-              return new BatchFailure(error, halves, null, false);
-            })
-        .switchIfEmpty(
-            Mono.defer(
-                () ->
-                    held.attempt() < attempts
-                        ? Mono.just(whole)
-                        : kind.row(held)
-                            .map(row -> putAside(held, error, row))
-                            .switchIfEmpty(Mono.fromSupplier(() -> putAside(held, error, null)))))
-        // Of a table that is gone there are no halves; while the database is away neither.
-        .onErrorResume(
-            e -> Mono.just(new BatchFailure(error, List.of(again), null, kind.isOfTheRows(e))));
+  private long now() {
+    return time.now(TimeUnit.MILLISECONDS);
   }
 
-  private static BatchFailure putAside(Lease held, String error, @Nullable String row) {
-    Range range = Objects.requireNonNull(held.range());
-    return new BatchFailure(
-        error,
-        List.of(),
-        new DeadLetter(held.run().id(), range, row, error, held.attempt(), null),
-        false);
+  // Beside the work.
+
+  /** Gives signs of life; emits when one says that the slot is not ours any more. */
+  private Flux<Boolean> lost(Lease taken) {
+    return Flux.interval(options.lease().dividedBy(3), time)
+        .onBackpressureDrop()
+        .concatMap(
+            tick ->
+                store
+                    .renew(taken, options.lease())
+                    // No answer is no news: the lease may well be ours.
+                    .onErrorReturn(true),
+            1)
+        .filter(ours -> !ours);
+  }
+
+  /** Looks for further ends while batches are being worked on, if they run short. Emits nothing. */
+  private Flux<Boolean> lookingAhead() {
+    return seen.asFlux()
+        .onBackpressureLatest()
+        .filter(run -> run.state() == RunState.RUNNING && run.hasMore() && run.ahead() <= ENDS / 2)
+        // One that has been seen before tells of ends that are found by now.
+        .distinctUntilChanged(run -> Optional.ofNullable(run.tail()))
+        .concatMap(
+            run ->
+                extended(run)
+                    .onErrorResume(
+                        e -> {
+                          log.debug("looking ahead in {} failed: {}", run.name(), e.toString());
+                          return Mono.empty();
+                        }),
+            1)
+        .cast(Boolean.class);
   }
 }

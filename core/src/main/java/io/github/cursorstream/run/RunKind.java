@@ -35,9 +35,20 @@ public interface RunKind {
   Mono<List<String>> ends(Run run, int count);
 
   /**
+   * Whether the work does nothing but by the store it is given, so that batches which follow each
+   * other may share a connection. Work that waits for others must not keep one from them.
+   *
+   * @return false unless said otherwise
+   */
+  default boolean worksInStore() {
+    return false;
+  }
+
+  /**
    * Does what is held, and completes it: both or neither where the work is transactional.
    *
-   * @param store where it is completed
+   * @param store where it is completed; a {@linkplain RunStore#session session} of it, if the kind
+   *     {@link #worksInStore}
    * @param lease held, with a range
    * @param time for {@link RunStore#complete}
    * @return the lease with its next range

@@ -3,6 +3,7 @@ package io.github.cursorstream.run;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
@@ -100,6 +101,18 @@ public interface RunStore {
   Mono<Long> retryDeadLetters(long run, String who);
 
   // The protocol of consumers.
+
+  /**
+   * Several calls, one after the other, for which a store may keep something: a connection, say. It
+   * gives it back at the end, and at the first error that comes out of them. Defaults to nothing.
+   *
+   * @param calls given the store to call
+   * @param <T> what they bring
+   * @return the same
+   */
+  default <T> Mono<T> session(Function<? super RunStore, Mono<T>> calls) {
+    return Mono.defer(() -> calls.apply(this));
+  }
 
   /**
    * Runs that wait to be opened, and for nothing else: those whose dependency has not succeeded are

@@ -112,7 +112,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   public RunKind processInTransaction(
       BiFunction<? super Connection, ? super TableBatch<T>, ? extends Publisher<?>> work) {
     Objects.requireNonNull(work, "work");
-    return kind(
+    return kindInStore(
         (store, lease, time) ->
             postgres(store)
                 .inTransaction(
@@ -138,7 +138,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    */
   public RunKind execute(UnaryOperator<String> sql) {
     Objects.requireNonNull(sql, "sql");
-    return kind(
+    return kindInStore(
         (store, lease, time) ->
             source
                 .condition(lease)

@@ -49,6 +49,25 @@ final class BorrowedConnections implements Connections {
         .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
   }
 
+  @Override
+  public <T> Mono<T> session(Function<Connections, Mono<T>> work) {
+    return use(connection -> work.apply(new Borrowed(connection)), null);
+  }
+
+  /** A connection that is in use already; what a time-out does to it, that use knows. */
+  private record Borrowed(Connection connection) implements Connections {
+
+    @Override
+    public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
+      return TimeLimit.of(timeout, Mono.defer(() -> work.apply(connection)));
+    }
+
+    @Override
+    public <T> Mono<T> session(Function<Connections, Mono<T>> work) {
+      return Mono.defer(() -> work.apply(this));
+    }
+  }
+
   /**
    * One use of a connection. Knows whether the work's first statement is still on its way into the
    * driver: one that a thread is about to send, while another thread cancels, would come behind the

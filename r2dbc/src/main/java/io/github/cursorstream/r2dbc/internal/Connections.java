@@ -21,6 +21,17 @@ public interface Connections {
   <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout);
 
   /**
+   * Runs several uses over one connection, one after the other: its backend has their plans, and
+   * nothing waits for the pool between them. A use that fails ends the session if its failure comes
+   * out of the work; one that times out has to.
+   *
+   * @param work given connections that are always the same one
+   * @param <T> what it brings
+   * @return a Mono that takes a connection for each subscription and emits after giving it back
+   */
+  <T> Mono<T> session(Function<Connections, Mono<T>> work);
+
+  /**
    * Connections of their own, one for each use.
    *
    * @param factory a pool, or a plain factory
@@ -43,6 +54,11 @@ public interface Connections {
       public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
         return TimeLimit.of(timeout, Mono.defer(() -> work.apply(connection)))
             .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
+      }
+
+      @Override
+      public <T> Mono<T> session(Function<Connections, Mono<T>> work) {
+        return Mono.defer(() -> work.apply(this));
       }
     };
   }

@@ -65,8 +65,8 @@ public final class PostgresRunStore implements RunStore {
 
   private final Connections connections;
 
-  private PostgresRunStore(ConnectionFactory factory) {
-    this.connections = Connections.of(factory);
+  private PostgresRunStore(Connections connections) {
+    this.connections = connections;
   }
 
   /**
@@ -77,7 +77,8 @@ public final class PostgresRunStore implements RunStore {
    * @return a store
    */
   public static PostgresRunStore create(ConnectionFactory connectionFactory) {
-    return new PostgresRunStore(Objects.requireNonNull(connectionFactory, "connectionFactory"));
+    return new PostgresRunStore(
+        Connections.of(Objects.requireNonNull(connectionFactory, "connectionFactory")));
   }
 
   /**
@@ -155,6 +156,11 @@ public final class PostgresRunStore implements RunStore {
   @Override
   public Flux<Run> runs() {
     return query("SELECT r.* FROM cursorstream.run AS r WHERE $1 ORDER BY id", Rows::run, true);
+  }
+
+  @Override
+  public <T> Mono<T> session(Function<? super RunStore, Mono<T>> calls) {
+    return connections.session(same -> calls.apply(new PostgresRunStore(same)));
   }
 
   @Override

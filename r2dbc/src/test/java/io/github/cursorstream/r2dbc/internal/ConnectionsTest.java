@@ -8,7 +8,10 @@ import io.r2dbc.spi.R2dbcBadGrammarException;
 import io.r2dbc.spi.R2dbcNonTransientResourceException;
 import io.r2dbc.spi.R2dbcTimeoutException;
 import java.time.Duration;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -57,6 +60,50 @@ class ConnectionsTest {
     Mono<Integer> twice = use(Mono.just(1));
     StepVerifier.create(twice.concatWith(twice)).expectNext(1, 1).verifyComplete();
     assertThat(connection.log).containsExactly("close", "close");
+  }
+
+  @Test
+  void sessionIsOverOneConnection() {
+    Set<Connection> used = new HashSet<>();
+    Function<Connection, Mono<Integer>> noted =
+        c -> {
+          used.add(c);
+          assertThat(connection.log).isEmpty();
+          return Mono.just(used.size());
+        };
+    StepVerifier.create(
+            connections.session(
+                same -> same.use(noted, null).then(same.use(noted, Duration.ofMillis(300)))))
+        .expectNext(1)
+        .verifyComplete();
+    assertThat(connection.log).containsExactly("close");
+  }
+
+  @Test
+  void sessionOutlivesAFailureThatItsWorkAnswersTo() {
+    Mono<Integer> failure = Mono.error(new R2dbcBadGrammarException("planned"));
+    StepVerifier.create(
+            connections.session(
+                same ->
+                    same.use(c -> failure, null)
+                        .onErrorResume(e -> same.use(c -> Mono.just(2), null))))
+        .expectNext(2)
+        .verifyComplete();
+    assertThat(connection.log).containsExactly("close");
+  }
+
+  @Test
+  void timeoutInASessionDestroysItsConnection() {
+    StepVerifier.create(
+            connections.session(
+                same ->
+                    same.use(c -> Mono.just(1), null)
+                        .then(same.use(c -> Mono.never(), Duration.ofMillis(300)))))
+        .expectSubscription()
+        .then(() -> time.advanceTimeBy(Duration.ofMillis(300)))
+        .expectError(R2dbcTimeoutException.class)
+        .verify(Duration.ofSeconds(5));
+    assertThat(connection.log).containsExactly("cancel request", "physical close", "close");
   }
 
   @Test
