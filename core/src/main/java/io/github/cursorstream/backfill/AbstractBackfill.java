@@ -1,6 +1,7 @@
 package io.github.cursorstream.backfill;
 
 import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.NewRun;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunStore;
@@ -84,7 +85,8 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    * @return a backfill with these
    */
   public final S parameters(UnaryOperator<RunParameters> change) {
-    return with(options.parameters(change.apply(options.parameters())));
+    NewRun run = options.run();
+    return with(options.run(run.parameters(change.apply(run.parameters()))));
   }
 
   /**
@@ -146,6 +148,18 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    */
   public final S deadLetters(int rows) {
     return parameters(parameters -> parameters.deadLetters(rows));
+  }
+
+  /**
+   * What has to have succeeded before it begins: it waits until the newest run of that name has,
+   * whether it is there yet, or has failed and has to be retried. Defaults to nothing.
+   *
+   * @param name of another run
+   * @return a backfill with that
+   * @throws IllegalArgumentException if it is this one's
+   */
+  public final S dependsOn(String name) {
+    return with(options.run(options.run().dependsOn(name)));
   }
 
   /**

@@ -33,12 +33,12 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
 
   @Override
   public String name() {
-    return options.name();
+    return options.run().kind();
   }
 
   @Override
   public NewRun newRun() {
-    return new NewRun(name(), name(), "", options.parameters(), false);
+    return options.run();
   }
 
   @Override

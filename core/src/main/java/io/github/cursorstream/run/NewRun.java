@@ -88,6 +88,16 @@ public record NewRun(
   }
 
   /**
+   * What it begins with.
+   *
+   * @param others instead of the present ones
+   * @return the rest as it was
+   */
+  public NewRun parameters(RunParameters others) {
+    return new NewRun(name, kind, arguments, others, held, dependsOn);
+  }
+
+  /**
    * Whether it waits for {@link Verb#START}.
    *
    * @param waits true to wait

@@ -146,6 +146,19 @@ class BackfillIT extends Nodes {
     assertThat(count("SELECT count(*) FROM t WHERE n = 2")).isEqualTo(10);
   }
 
+  @Test
+  void backfillWaitsForTheOneItDependsOn() {
+    table("t", 10);
+    RunHandle copy =
+        start(Backfill.over("copy", ids("t")).dependsOn("backfill").execute(increment("t")));
+    Run first = toEnd(incrementing("t", 5));
+    assertThat(end(copy).startedAt()).isAfterOrEqualTo(first.endedAt());
+    assertThat(count("SELECT count(*) FROM t WHERE n = 2")).isEqualTo(10);
+    assertThatThrownBy(() -> over("t").dependsOn("backfill"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("itself");
+  }
+
   private CursorBasedRepository<Long> ids(String table) {
     return CursorBasedRepository.create(
         pool, Keyset.table(table), row -> row.get("id", Long.class));
