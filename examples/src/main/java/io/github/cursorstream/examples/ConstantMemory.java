@@ -4,6 +4,7 @@ import io.github.cursorstream.examples.Example.Result;
 import io.github.cursorstream.examples.Example.Stopwatch;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
+import io.github.cursorstream.testing.HeapWatch;
 import io.github.cursorstream.testing.TestDatabase;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufAllocatorMetricProvider;

@@ -21,6 +21,7 @@ final class ProxiedConnection {
   private static final int CONNECT_TIMEOUT_MS = 10_000;
 
   private final TcpProxy proxy;
+  private final TcpProxy.Tap tap;
   private final Socket client;
   private final Socket server = new Socket();
   private final ProxyPipe up;
@@ -31,8 +32,9 @@ final class ProxiedConnection {
   private int ends;
   private boolean clientEnded;
 
-  ProxiedConnection(TcpProxy proxy, Socket client) {
+  ProxiedConnection(TcpProxy proxy, Socket client, TcpProxy.Tap tap) {
     this.proxy = proxy;
+    this.tap = tap;
     this.client = client;
     this.up = new ProxyPipe(proxy, this, client, server, false);
     this.down = new ProxyPipe(proxy, this, server, client, true);
@@ -40,6 +42,10 @@ final class ProxiedConnection {
 
   boolean isOpen() {
     return state == State.FORWARDING || state == State.SWALLOWING;
+  }
+
+  TcpProxy.Tap tap() {
+    return tap;
   }
 
   boolean isForwarding() {

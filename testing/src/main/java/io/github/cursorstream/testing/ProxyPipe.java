@@ -53,6 +53,9 @@ final class ProxyPipe {
         length = from.getInputStream().read(buffer);
         if (connection.isForwarding()) {
           byte[] bytes = Arrays.copyOf(buffer, Math.max(length, 0));
+          if (bytes.length > 0) {
+            connection.tap().sees(bytes, fromServer);
+          }
           window.acquireUninterruptibly(bytes.length);
           long delay = fromServer ? proxy.latencyNanos() : 0;
           queue.add(new Chunk(bytes, System.nanoTime() + delay));

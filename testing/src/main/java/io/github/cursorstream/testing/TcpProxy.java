@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 
 /**
  * A TCP proxy on loopback that breaks connections on purpose.
@@ -20,6 +21,21 @@ import java.util.concurrent.atomic.AtomicInteger;
  */
 public final class TcpProxy implements AutoCloseable {
 
+  /** Sees what passes on one connection, before the other side does. */
+  public interface Tap {
+
+    /** Sees nothing. */
+    Tap NONE = (bytes, fromServer) -> {};
+
+    /**
+     * Sees some bytes. Called in order for each direction, from one thread per direction.
+     *
+     * @param bytes must not be changed
+     * @param fromServer whether the server sent them, or the client
+     */
+    void sees(byte[] bytes, boolean fromServer);
+  }
+
   /** What the gate lets through: so many bytes, and whether the cut follows. */
   record Pass(int bytes, boolean cutAfter) {}
 
@@ -27,6 +43,7 @@ public final class TcpProxy implements AutoCloseable {
 
   private final InetSocketAddress target;
   private final ServerSocket listener;
+  private final Supplier<Tap> taps;
   private final Thread acceptor = new Thread(this::accept, "proxy-accept");
   private final AtomicInteger accepted = new AtomicInteger();
   private final Set<ProxiedConnection> connections = ConcurrentHashMap.newKeySet();
@@ -39,9 +56,10 @@ public final class TcpProxy implements AutoCloseable {
   private boolean cutting;
   private long bytesUntilCut = UNLIMITED;
 
-  private TcpProxy(InetSocketAddress target, ServerSocket listener) {
+  private TcpProxy(InetSocketAddress target, ServerSocket listener, Supplier<Tap> taps) {
     this.target = target;
     this.listener = listener;
+    this.taps = taps;
   }
 
   /**
@@ -53,9 +71,21 @@ public final class TcpProxy implements AutoCloseable {
    * @return the running proxy
    */
   public static TcpProxy to(String host, int port) {
+    return to(host, port, () -> Tap.NONE);
+  }
+
+  /**
+   * The same, with somebody who looks on.
+   *
+   * @param host the target's name or address
+   * @param port the target's port
+   * @param taps makes one for each connection
+   * @return the running proxy
+   */
+  public static TcpProxy to(String host, int port, Supplier<Tap> taps) {
     try {
       ServerSocket listener = new ServerSocket(0, 0, InetAddress.getLoopbackAddress());
-      TcpProxy proxy = new TcpProxy(InetSocketAddress.createUnresolved(host, port), listener);
+      TcpProxy proxy = new TcpProxy(InetSocketAddress.createUnresolved(host, port), listener, taps);
       proxy.acceptor.setDaemon(true);
       proxy.acceptor.start();
       return proxy;
@@ -217,7 +247,7 @@ public final class TcpProxy implements AutoCloseable {
     while (!listener.isClosed()) {
       try {
         Socket client = listener.accept();
-        ProxiedConnection connection = new ProxiedConnection(this, client);
+        ProxiedConnection connection = new ProxiedConnection(this, client, taps.get());
         connections.add(connection);
         accepted.incrementAndGet();
         daemon("proxy-connection", () -> connection.run(target));

@@ -1,5 +1,6 @@
 package io.github.cursorstream.testing;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -13,8 +14,10 @@ import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
@@ -66,6 +69,23 @@ class TcpProxyTest {
     sentDown.get();
     await().until(() -> proxy.open() == 0);
     assertThat(proxy.accepted()).isEqualTo(1);
+  }
+
+  @Test
+  void aTapSeesWhatPassesInEachDirection() throws Exception {
+    List<String> seen = new CopyOnWriteArrayList<>();
+    TcpProxy.Tap tap =
+        (bytes, fromServer) -> seen.add((fromServer ? "<" : ">") + new String(bytes, UTF_8));
+    try (TcpProxy tapped =
+            TcpProxy.to(
+                listener.getInetAddress().getHostAddress(), listener.getLocalPort(), () -> tap);
+        Socket asking = new Socket(tapped.host(), tapped.port());
+        Socket answering = listener.accept()) {
+      assertPasses(asking, answering);
+      assertPasses(answering, asking);
+    }
+
+    assertThat(seen).containsExactly(">ping", "<ping");
   }
 
   @Test

@@ -1,4 +1,4 @@
-package io.github.cursorstream.examples;
+package io.github.cursorstream.testing;
 
 import com.sun.management.GarbageCollectionNotificationInfo;
 import java.lang.management.ManagementFactory;
@@ -11,7 +11,7 @@ import javax.management.NotificationEmitter;
 import javax.management.openmbean.CompositeData;
 
 /** Notes what the heap still holds after each collection, garbage of older generations included. */
-final class HeapWatch {
+public final class HeapWatch {
 
   private final List<String> heapPools =
       ManagementFactory.getMemoryPoolMXBeans().stream()
@@ -20,7 +20,8 @@ final class HeapWatch {
           .toList();
   private final AtomicLong peak = new AtomicLong();
 
-  HeapWatch() {
+  /** Watches from now on, for as long as the JVM lives. */
+  public HeapWatch() {
     for (var collector : ManagementFactory.getGarbageCollectorMXBeans()) {
       ((NotificationEmitter) collector)
           .addNotificationListener((event, handback) -> collected(event), null, null);
@@ -39,8 +40,17 @@ final class HeapWatch {
     }
   }
 
-  /** The most that was held after a collection. */
-  long peakMegabytes() {
+  /** Forgets what was noted. */
+  public void reset() {
+    peak.set(0);
+  }
+
+  /**
+   * The most that was held after a collection.
+   *
+   * @return in units of 2^20 bytes; 0 if nothing was collected
+   */
+  public long peakMegabytes() {
     return peak.get() >> 20;
   }
 }
