@@ -1,6 +1,5 @@
 package io.github.cursorstream.run;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -20,28 +19,6 @@ public record BatchFailure(
 
   /** A run's last error is read with each of its leases. */
   private static final int LONGEST = 2_000;
-
-  /**
-   * A range to be done again.
-   *
-   * @param range all or a part of what failed
-   * @param attempts how often it has been begun so far
-   * @param after how long it waits
-   */
-  public record Again(Range range, int attempts, Duration after) {
-
-    /**
-     * Checks for nulls.
-     *
-     * @param range all or a part of what failed
-     * @param attempts how often it has been begun so far
-     * @param after how long it waits
-     */
-    public Again {
-      Objects.requireNonNull(range, "range");
-      Objects.requireNonNull(after, "after");
-    }
-  }
 
   /**
    * Copies the list, and replaces what no database takes as text.

@@ -223,10 +223,11 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
-  public Mono<Lease> complete(Lease lease, long rows, Duration time) {
-    Objects.requireNonNull(time, "time");
+  public Mono<Lease> complete(Lease lease, BatchDone done, Duration time) {
     Objects.requireNonNull(lease, "lease");
-    return one(() -> owned(lease).complete(lease, rows, time));
+    Objects.requireNonNull(done, "done");
+    Objects.requireNonNull(time, "time");
+    return one(() -> owned(lease).complete(lease, done, time));
   }
 
   @Override

@@ -254,11 +254,14 @@ final class MemoryRun {
     }
   }
 
-  Lease complete(Lease lease, long counted, Duration time) {
+  Lease complete(Lease lease, BatchDone done, Duration time) {
     MemorySlot slot = fenced(lease);
     if (slot.range != null) {
-      batches++;
-      rows += counted;
+      rows += done.rows();
+      if (done.rows() > 0 || done.rest().isEmpty()) {
+        batches++;
+      }
+      again(done.rest());
     }
     return next(slot, time);
   }
@@ -293,9 +296,7 @@ final class MemoryRun {
           ? failure.error()
           : "more than " + parameters.deadLetters() + " rows had to be put aside";
     }
-    for (BatchFailure.Again again : failure.again()) {
-      work.again(again.range(), again.attempts(), now.plus(again.after()));
-    }
+    again(failure.again());
     if (letter != null) {
       deadLetters.add(
           new DeadLetter(id, letter.range(), letter.row(), letter.error(), letter.attempts(), now));
@@ -310,6 +311,11 @@ final class MemoryRun {
     return attempts >= FEW && 2 * strikes > attempts
         ? strikes + " of " + attempts + " attempts failed"
         : null;
+  }
+
+  private void again(List<Again> ranges) {
+    Instant now = clock.instant();
+    ranges.forEach(each -> work.again(each.range(), each.attempts(), now.plus(each.after())));
   }
 
   /** The slot, if the lease still has both: the slot, and the batch in it. */

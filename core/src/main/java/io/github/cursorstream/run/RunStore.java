@@ -186,14 +186,27 @@ public interface RunStore {
   Mono<Void> release(Lease lease);
 
   /**
-   * Completes what is held, if anything, and takes the next range.
+   * Completes what is held, if anything, and takes the next range. What is left of it is handed out
+   * again, before the run ends. It counts as a batch, unless it did nothing but leave something.
+   *
+   * @param lease held
+   * @param done what became of it
+   * @param time how long it is the owner's from now on
+   * @return the lease with its next range; with none if there is nothing to do now
+   */
+  Mono<Lease> complete(Lease lease, BatchDone done, Duration time);
+
+  /**
+   * The same where nothing is left.
    *
    * @param lease held
    * @param rows what the work counted
    * @param time how long it is the owner's from now on
    * @return the lease with its next range; with none if there is nothing to do now
    */
-  Mono<Lease> complete(Lease lease, long rows, Duration time);
+  default Mono<Lease> complete(Lease lease, long rows, Duration time) {
+    return complete(lease, BatchDone.all(rows), time);
+  }
 
   /**
    * Puts away what is held and could not be done, and takes the next range.

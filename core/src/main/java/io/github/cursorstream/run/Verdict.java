@@ -1,6 +1,5 @@
 package io.github.cursorstream.run;
 
-import io.github.cursorstream.run.BatchFailure.Again;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;

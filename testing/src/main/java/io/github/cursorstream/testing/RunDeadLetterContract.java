@@ -10,6 +10,7 @@ import static io.github.cursorstream.testing.TestRuns.step;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.cursorstream.run.Again;
 import io.github.cursorstream.run.BatchFailure;
 import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
@@ -61,7 +62,7 @@ interface RunDeadLetterContract extends RunStoreUnderTest {
             runs.take(),
             new BatchFailure(
                 "a row is bad",
-                List.of(new BatchFailure.Again(good, 0, Duration.ZERO)),
+                List.of(new Again(good, 0, Duration.ZERO)),
                 new DeadLetter(run.id(), row, null, "bad", 4, null),
                 false)));
 

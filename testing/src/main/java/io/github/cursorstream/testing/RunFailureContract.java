@@ -9,6 +9,7 @@ import static io.github.cursorstream.testing.TestRuns.ranges;
 import static io.github.cursorstream.testing.TestRuns.step;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.cursorstream.run.Again;
 import io.github.cursorstream.run.BatchFailure;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.Range;
@@ -97,9 +98,7 @@ interface RunFailureContract extends RunStoreUnderTest {
             runs.take(),
             new BatchFailure(
                 "it took too long",
-                List.of(
-                    new BatchFailure.Again(left, 0, Duration.ZERO),
-                    new BatchFailure.Again(right, 2, Duration.ZERO)),
+                List.of(new Again(left, 0, Duration.ZERO), new Again(right, 2, Duration.ZERO)),
                 null,
                 false)));
 

@@ -13,5 +13,6 @@ public interface RunStoreContract
         RunLeaseContract,
         RunChangeContract,
         RunFailureContract,
+        RunRestContract,
         RunDeadLetterContract,
         RunRaceContract {}

@@ -1,5 +1,6 @@
 package io.github.cursorstream.testing;
 
+import io.github.cursorstream.run.Again;
 import io.github.cursorstream.run.BatchFailure;
 import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
@@ -179,10 +180,7 @@ final class TestRuns {
   /** What is held is to be done again as it is. */
   static BatchFailure again(Lease lease, Duration after) {
     return new BatchFailure(
-        "it broke",
-        List.of(new BatchFailure.Again(held(lease), lease.attempt(), after)),
-        null,
-        false);
+        "it broke", List.of(new Again(held(lease), lease.attempt(), after)), null, false);
   }
 
   static BatchFailure fatal() {

@@ -8,6 +8,7 @@ import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
+import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunStore;
 import io.r2dbc.spi.Connection;
@@ -119,8 +120,9 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
                     lease,
                     connection ->
                         counted(
-                            source.rows(lease, connection),
-                            rows -> work.apply(connection, source.batch(lease, rows))),
+                                source.rows(lease, connection),
+                                rows -> work.apply(connection, source.batch(lease, rows)))
+                            .map(BatchDone::all),
                     time));
   }
 

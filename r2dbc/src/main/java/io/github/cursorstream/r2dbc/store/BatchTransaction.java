@@ -1,15 +1,19 @@
 package io.github.cursorstream.r2dbc.store;
 
+import io.github.cursorstream.run.Again;
+import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.RunParameters;
 import io.r2dbc.spi.Connection;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.Function;
-import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** The transaction of one batch. Its values are numbers, so they can stand in the text. */
+/**
+ * The transaction of one batch. A message of several statements takes no values: they stand in it.
+ */
 final class BatchTransaction {
 
   /** A batch waits for a lock no longer than that: somebody else may wait behind it. */
@@ -20,15 +24,14 @@ final class BatchTransaction {
   static Mono<Lease> run(
       Connection connection,
       Lease lease,
-      Function<Connection, ? extends Publisher<Long>> work,
+      Function<Connection, Mono<BatchDone>> work,
       Duration time) {
-    Mono<Long> rows =
-        Flux.defer(() -> work.apply(new BatchConnection(connection))).reduce(0L, Long::sum);
+    Mono<BatchDone> worked = Mono.defer(() -> work.apply(new BatchConnection(connection)));
     return Mono.usingWhen(
         Mono.just(connection),
         c ->
             Transaction.sent(c, begin(lease, time))
-                .then(rows)
+                .then(worked)
                 .flatMap(done -> completeAndCommit(c, lease, done, time)),
         c -> Mono.empty(),
         (c, failure) -> Transaction.sent(c, "ROLLBACK").onErrorComplete(),
@@ -53,21 +56,36 @@ final class BatchTransaction {
 
   /** In one message: frozen between the two, it would keep the run's row from everybody. */
   private static Mono<Lease> completeAndCommit(
-      Connection connection, Lease lease, long rows, Duration time) {
-    String complete =
-        PostgresRunStore.LEASE
-            + "cursorstream.complete_in_transaction(%d, %d, %d, %d, %d, %d) AS c"
-                .formatted(
-                    lease.run().id(),
-                    lease.number(),
-                    lease.epoch(),
-                    lease.serial(),
-                    rows,
-                    time.toMillis());
+      Connection connection, Lease lease, BatchDone done, Duration time) {
+    String complete = PostgresRunStore.LEASE + completion(lease, done, time) + " AS c";
     return Flux.defer(
             () -> Flux.from(connection.createBatch().add(complete).add("COMMIT").execute()))
         .concatMap(result -> result.map((row, metadata) -> Rows.lease(row)))
         // To its end: whoever is content with the row does not hear of a COMMIT that failed.
         .single();
+  }
+
+  private static String completion(Lease lease, BatchDone done, Duration time) {
+    long run = lease.run().id();
+    List<Again> rest = done.rest();
+    if (rest.isEmpty()) {
+      return "cursorstream.complete_in_transaction(%d, %d, %d, %d, %d, %d)"
+          .formatted(
+              run, lease.number(), lease.epoch(), lease.serial(), done.rows(), time.toMillis());
+    }
+    return "cursorstream.same_transaction(%d, %d, %d) AS s,\n"
+            .formatted(run, lease.number(), lease.serial())
+        + "cursorstream.complete_part(%d, %d, %d, %d, %d, %s, %s, %s, %s, %d)"
+            .formatted(
+                run,
+                lease.number(),
+                lease.epoch(),
+                lease.serial(),
+                done.rows(),
+                Statements.literal(Statements.afters(rest)),
+                Statements.literal(Statements.upTos(rest)),
+                Statements.literal(Statements.attempts(rest)),
+                Statements.literal(Statements.delays(rest)),
+                time.toMillis());
   }
 }

@@ -2,8 +2,9 @@ package io.github.cursorstream.r2dbc.store;
 
 import io.github.cursorstream.r2dbc.internal.Connections;
 import io.github.cursorstream.r2dbc.internal.Failures;
+import io.github.cursorstream.run.Again;
+import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.BatchFailure;
-import io.github.cursorstream.run.BatchFailure.Again;
 import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.LostLeaseException;
@@ -27,7 +28,6 @@ import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
-import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -488,18 +488,33 @@ public final class PostgresRunStore implements RunStore {
   }
 
   @Override
-  public Mono<Lease> complete(Lease lease, long rows, Duration time) {
-    return query(
-            LEASE + "cursorstream.complete($1, $2, $3, $4, $5, $6) AS c",
-            Rows::lease,
-            lease.run().id(),
-            lease.number(),
-            lease.epoch(),
-            lease.serial(),
-            rows,
-            time.toMillis())
-        .next()
-        .onErrorMap(e -> lost(e, lease));
+  public Mono<Lease> complete(Lease lease, BatchDone done, Duration time) {
+    List<Again> rest = done.rest();
+    Flux<Lease> completed =
+        rest.isEmpty()
+            ? query(
+                LEASE + "cursorstream.complete($1, $2, $3, $4, $5, $6) AS c",
+                Rows::lease,
+                lease.run().id(),
+                lease.number(),
+                lease.epoch(),
+                lease.serial(),
+                done.rows(),
+                time.toMillis())
+            : query(
+                LEASE + "cursorstream.complete_part($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS c",
+                Rows::lease,
+                lease.run().id(),
+                lease.number(),
+                lease.epoch(),
+                lease.serial(),
+                done.rows(),
+                Statements.afters(rest),
+                Statements.upTos(rest),
+                Statements.attempts(rest),
+                Statements.delays(rest),
+                time.toMillis());
+    return completed.next().onErrorMap(e -> lost(e, lease));
   }
 
   @Override
@@ -516,10 +531,10 @@ public final class PostgresRunStore implements RunStore {
             lease.epoch(),
             lease.serial(),
             failure.error(),
-            again.stream().map(a -> a.range().after()).toArray(String[]::new),
-            again.stream().map(a -> a.range().upTo()).toArray(String[]::new),
-            again.stream().map(Again::attempts).toArray(Integer[]::new),
-            again.stream().map(a -> a.after().toMillis()).toArray(Long[]::new),
+            Statements.afters(again),
+            Statements.upTos(again),
+            Statements.attempts(again),
+            Statements.delays(again),
             Statements.text(dead == null ? null : dead.range().after()),
             Statements.text(dead == null ? null : dead.range().upTo()),
             Statements.text(dead == null ? null : dead.row()),
@@ -550,12 +565,12 @@ public final class PostgresRunStore implements RunStore {
    * <p>Not API: for the room of backfills.
    *
    * @param lease held, with a range
-   * @param work given a connection that refuses to end the transaction; tells the rows it did
+   * @param work given a connection that refuses to end the transaction; tells what it did
    * @param time how long the slot is the owner's from then on
    * @return the lease with its next range
    */
   public Mono<Lease> inTransaction(
-      Lease lease, Function<Connection, ? extends Publisher<Long>> work, Duration time) {
+      Lease lease, Function<Connection, Mono<BatchDone>> work, Duration time) {
     return connections
         .use(
             connection -> BatchTransaction.run(connection, lease, work, time),

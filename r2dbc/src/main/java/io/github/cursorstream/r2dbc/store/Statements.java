@@ -1,11 +1,15 @@
 package io.github.cursorstream.r2dbc.store;
 
+import io.github.cursorstream.run.Again;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Parameters;
 import io.r2dbc.spi.R2dbcType;
 import io.r2dbc.spi.Row;
 import io.r2dbc.spi.Statement;
+import java.util.Arrays;
+import java.util.List;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -35,6 +39,34 @@ final class Statements {
       statement.bind(i, binds[i]);
     }
     return statement;
+  }
+
+  static String[] afters(List<Again> ranges) {
+    return ranges.stream().map(each -> each.range().after()).toArray(String[]::new);
+  }
+
+  static String[] upTos(List<Again> ranges) {
+    return ranges.stream().map(each -> each.range().upTo()).toArray(String[]::new);
+  }
+
+  static Integer[] attempts(List<Again> ranges) {
+    return ranges.stream().map(Again::attempts).toArray(Integer[]::new);
+  }
+
+  static Long[] delays(List<Again> ranges) {
+    return ranges.stream().map(each -> each.after().toMillis()).toArray(Long[]::new);
+  }
+
+  /** An array as it stands in SQL that takes no values, such as a batch's. */
+  static String literal(Object[] values) {
+    return Arrays.stream(values)
+        .map(value -> value instanceof String text ? literal(text) : String.valueOf(value))
+        .collect(Collectors.joining(", ", "ARRAY[", "]"));
+  }
+
+  /** With escapes, which mean the same whatever standard_conforming_strings says. */
+  private static String literal(String text) {
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'";
   }
 
   /** A text that may be null. */

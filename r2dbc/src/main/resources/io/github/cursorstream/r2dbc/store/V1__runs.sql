@@ -213,9 +213,39 @@ BEGIN
 END
 $$;
 
--- The same at the end of the batch's own transaction, which must be the one it began.
-CREATE FUNCTION cursorstream.complete_in_transaction(p_run bigint, p_number int, p_epoch bigint,
-  p_serial bigint, p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
+-- Adds ranges to be done again. The caller counts them, under the run's lock.
+CREATE FUNCTION cursorstream.wait(p_run bigint, p_after text[], p_upto text[], p_attempts int[],
+  p_delay_ms bigint[]) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO cursorstream.waiting (run, after, upto, attempts, not_before)
+    SELECT p_run, a.after, a.upto, a.attempts, clock_timestamp() + a.delay_ms * interval '1 ms'
+      FROM unnest(p_after, p_upto, p_attempts, p_delay_ms)
+        WITH ORDINALITY AS a (after, upto, attempts, delay_ms, n) ORDER BY n
+$$;
+
+-- Completes a part of what a slot holds; the rest of it is to be done again.
+CREATE FUNCTION cursorstream.complete_part(p_run bigint, p_number int, p_epoch bigint,
+  p_serial bigint, p_rows bigint, p_after text[], p_upto text[], p_attempts int[],
+  p_delay_ms bigint[], p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_held int;
+BEGIN
+  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  IF v_held = 1 THEN
+    PERFORM FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+    PERFORM cursorstream.wait(p_run, p_after, p_upto, p_attempts, p_delay_ms);
+    UPDATE cursorstream.run SET waiting = waiting + cardinality(p_upto) WHERE id = p_run;
+  END IF;
+  -- What did nothing but leave something is no batch.
+  RETURN cursorstream.next_range(p_run, p_number, v_held, v_held * p_rows,
+    v_held * (p_rows > 0)::int, p_lease_ms);
+END
+$$;
+
+-- Refuses to complete a batch in another transaction than the one it began.
+CREATE FUNCTION cursorstream.same_transaction(p_run bigint, p_number int, p_serial bigint)
+RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('cursorstream.batch', true)
@@ -223,6 +253,15 @@ BEGIN
     RAISE EXCEPTION 'the transaction of the batch was ended by its work'
       USING ERRCODE = 'CS002', HINT = 'The work must not send COMMIT or ROLLBACK.';
   END IF;
+END
+$$;
+
+-- The same at the end of the batch's own transaction.
+CREATE FUNCTION cursorstream.complete_in_transaction(p_run bigint, p_number int, p_epoch bigint,
+  p_serial bigint, p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM cursorstream.same_transaction(p_run, p_number, p_serial);
   RETURN cursorstream.complete(p_run, p_number, p_epoch, p_serial, p_rows, p_lease_ms);
 END
 $$;
@@ -257,11 +296,7 @@ BEGIN
       SELECT p_run, after, upto, attempt FROM cursorstream.consumer
         WHERE run = p_run AND number = p_number AND upto IS NOT NULL;
   ELSE
-    INSERT INTO cursorstream.waiting (run, after, upto, attempts, not_before)
-      SELECT p_run, a.after, a.upto, a.attempts,
-          clock_timestamp() + a.delay_ms * interval '1 ms'
-        FROM unnest(p_after, p_upto, p_attempts, p_delay_ms)
-          WITH ORDINALITY AS a (after, upto, attempts, delay_ms, n) ORDER BY n;
+    PERFORM cursorstream.wait(p_run, p_after, p_upto, p_attempts, p_delay_ms);
     IF p_dead_upto IS NOT NULL THEN
       v_dead := 1;
       INSERT INTO cursorstream.dead_letter (run, after, upto, "row", error, attempts)

@@ -6,8 +6,9 @@ import static org.awaitility.Awaitility.await;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
+import io.github.cursorstream.run.Again;
+import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.BatchFailure;
-import io.github.cursorstream.run.BatchFailure.Again;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.LostLeaseException;
 import io.github.cursorstream.run.NewRun;
@@ -38,6 +39,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /** Each row is counted exactly once, whatever breaks, and wherever. */
 class CrashIT {
@@ -253,10 +255,11 @@ class CrashIT {
         .block();
   }
 
-  private static Function<Connection, Flux<Long>> countUpOne(Lease lease) {
+  private static Function<Connection, Mono<BatchDone>> countUpOne(Lease lease) {
     long id = Long.parseLong(Objects.requireNonNull(lease.range()).upTo());
     return connection ->
-        execute(connection, "UPDATE item SET n = n + 1 WHERE id = $1", List.of(id));
+        execute(connection, "UPDATE item SET n = n + 1 WHERE id = $1", List.of(id))
+            .then(Mono.just(BatchDone.all(1)));
   }
 
   private Lease again(Lease lease, Throwable failure) {

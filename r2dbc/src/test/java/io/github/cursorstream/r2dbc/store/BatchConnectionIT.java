@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
+import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.NewRun;
 import io.github.cursorstream.run.Run;
@@ -64,7 +65,8 @@ class BatchConnectionIT {
 
   private Lease done(Lease lease, Function<Connection, Publisher<?>> work) {
     return store
-        .inTransaction(lease, c -> Flux.from(work.apply(c)).then(Mono.just(1L)), LEASE)
+        .inTransaction(
+            lease, c -> Flux.from(work.apply(c)).then(Mono.just(BatchDone.all(1))), LEASE)
         .block(SOON);
   }
 

@@ -3,6 +3,7 @@ package io.github.cursorstream.r2dbc.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.LostLeaseException;
 import io.github.cursorstream.run.NewRun;
@@ -148,12 +149,13 @@ class FenceIT {
                         lease,
                         c ->
                             Flux.from(c.createStatement("INSERT INTO late VALUES (1)").execute())
-                                .concatMap(Result::getRowsUpdated),
+                                .concatMap(Result::getRowsUpdated)
+                                .then(Mono.just(BatchDone.all(1))),
                         LEASE)
                     .block())
         .isInstanceOf(R2dbcException.class)
         .hasMessageContaining("too late");
-    Lease next = store.inTransaction(lease, c -> Mono.just(7L), LEASE).block();
+    Lease next = store.inTransaction(lease, c -> Mono.just(BatchDone.all(7)), LEASE).block();
     assertThat(next.range()).isEqualTo(new Range("1", "2"));
     assertThat(next.run().rows()).isEqualTo(7);
   }
@@ -177,7 +179,7 @@ class FenceIT {
     run(1, 60);
     Lease lease = take("a");
     for (int i = 0; i < 50; i++) {
-      lease = store.inTransaction(lease, c -> Mono.just(1L), LEASE).block();
+      lease = store.inTransaction(lease, c -> Mono.just(BatchDone.all(1)), LEASE).block();
       assertThat(database.count("SELECT serial FROM cursorstream.consumer"))
           .isEqualTo(lease.serial());
     }

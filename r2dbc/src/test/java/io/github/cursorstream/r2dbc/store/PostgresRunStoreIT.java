@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
+import io.github.cursorstream.run.Again;
 import io.github.cursorstream.run.BatchFailure;
 import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
@@ -114,10 +115,7 @@ class PostgresRunStoreIT {
     Lease lease = held("errors");
     BatchFailure failure =
         new BatchFailure(
-            large + '\0',
-            List.of(new BatchFailure.Again(new Range(null, "a"), 1, Duration.ZERO)),
-            null,
-            false);
+            large + '\0', List.of(new Again(new Range(null, "a"), 1, Duration.ZERO)), null, false);
     Lease again = store.fail(lease, failure, LEASE).block(SOON);
     assertThat(again.range()).isEqualTo(new Range(null, "a"));
     assertThat(again.attempt()).isEqualTo(2);
