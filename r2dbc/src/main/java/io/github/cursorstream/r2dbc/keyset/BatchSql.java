@@ -230,6 +230,33 @@ record BatchSql(String text, List<Object> binds) {
         page.binds());
   }
 
+  /** The keys of a table's range in order, and whether each row satisfies the filter. */
+  static BatchSql keys(
+      ResolvedKeyset keyset, @Nullable List<@Nullable String> after, List<@Nullable String> upTo) {
+    List<Object> binds = new ArrayList<>(keyset.binds());
+    RangeCondition range = condition(keyset, after, upTo, keyset.alias(), binds.size() + 1);
+    binds.addAll(range.binds());
+    return new BatchSql(
+        "SELECT "
+            + IntStream.rangeClosed(1, keyset.order().size())
+                .mapToObj(
+                    i -> {
+                      OrderColumn column = keyset.order().get(i - 1);
+                      String plain = PageSql.qualified(keyset.alias(), column.key().name());
+                      return column.type().rendered(plain) + " AS key_" + i;
+                    })
+                .collect(Collectors.joining(", "))
+            + ", "
+            + (keyset.filter() == null ? "true" : "(" + keyset.filter() + ") IS TRUE")
+            + " AS matches\nFROM "
+            + keyset.from()
+            + "\nWHERE "
+            + range.sql()
+            + "\nORDER BY "
+            + PageSql.orderBy(keyset.order(), keyset.alias()),
+        binds);
+  }
+
   /** The first row, whole. */
   static BatchSql json(
       ResolvedKeyset keyset, @Nullable List<@Nullable String> after, List<@Nullable String> upTo) {

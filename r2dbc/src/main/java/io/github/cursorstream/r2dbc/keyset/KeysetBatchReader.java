@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -94,14 +95,22 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
     atLeastOne(size, "size");
     atLeastOne(count, "count");
     int most = Math.min(count, Math.max(1, BatchSql.ALL / size));
-    return ask(
-        (keyset, connection) ->
-            BatchSql.ends(
-                    unfiltered(keyset), values(keyset, after), required(keyset, upTo), size, most)
-                .run(connection, row -> BatchSql.values(keyset, keyset.order().size(), row))
-                .map(values -> position(keyset, values, false))
-                .collectList()
-                .map(ends -> upTo(ends, upTo, most)));
+    return ask((keyset, connection) -> ends(keyset, connection, after, upTo, size, most));
+  }
+
+  private Mono<List<String>> ends(
+      ResolvedKeyset keyset,
+      Connection connection,
+      @Nullable String after,
+      String upTo,
+      int size,
+      int count) {
+    return BatchSql.ends(
+            unfiltered(keyset), values(keyset, after), required(keyset, upTo), size, count)
+        .run(connection, row -> BatchSql.values(keyset, keyset.order().size(), row))
+        .map(values -> position(keyset, values, false))
+        .collectList()
+        .map(ends -> upTo(ends, upTo, count));
   }
 
   /** Ends that are missing tell that there are no more keys. */
@@ -130,10 +139,12 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
   }
 
   @Override
-  public Mono<List<T>> rows(Connection connection, @Nullable String after, String upTo, Lock lock) {
+  public Mono<BatchRows<T>> rows(
+      Connection connection, @Nullable String after, String upTo, Lock lock, int most) {
     Objects.requireNonNull(connection, "connection");
     Objects.requireNonNull(upTo, "upTo");
     Objects.requireNonNull(lock, "lock");
+    atLeastOne(most, "most");
     return ask(
         Connections.of(connection),
         false,
@@ -141,13 +152,62 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
           if (lock != Lock.NONE) {
             BatchSql.table(keyset, "to lock its rows");
           }
-          PageSql sql =
-              new PageSql(
-                  keyset, false, values(keyset, after), required(keyset, upTo), BatchSql.ALL);
-          return new PageReader<T>(keyset, keyset.codec(), mapper, BatchSql.ALL, Cursors.TO_GO_ON)
-              .read(given, sql.text() + lock.clause(keyset.alias()), sql.binds(), false, false)
-              .map(Page::items);
+          int bound = keyset.proven() ? Math.min(most, BatchSql.ALL) : BatchSql.ALL;
+          return read(keyset, given, after, upTo, lock, bound);
         });
+  }
+
+  private Mono<BatchRows<T>> read(
+      ResolvedKeyset keyset,
+      Connection connection,
+      @Nullable String after,
+      String upTo,
+      Lock lock,
+      int most) {
+    PageSql sql =
+        new PageSql(keyset, false, values(keyset, after), required(keyset, upTo), most + 1);
+    PageReader<T> reader =
+        new PageReader<>(
+            keyset, keyset.codec(), mapper, most, lock.skips() ? Cursors.EACH : Cursors.TO_GO_ON);
+    return reader
+        .read(connection, sql.text() + lock.clause(keyset.alias()), sql.binds(), false, true)
+        .flatMap(
+            page -> {
+              if (!page.last()) {
+                return ends(keyset, connection, after, upTo, most, 1)
+                    .flatMap(
+                        end -> read(keyset, connection, after, end.get(0), lock, BatchSql.ALL));
+              }
+              Mono<List<KeyRange>> skipped =
+                  lock.skips()
+                      ? skipped(keyset, connection, after, upTo, reader.keys())
+                      : Mono.just(List.of());
+              return skipped.map(ranges -> new BatchRows<>(page.items(), upTo, ranges));
+            });
+  }
+
+  /** As few and as small ranges as hold the rows that satisfy the filter and were not read. */
+  private static Mono<List<KeyRange>> skipped(
+      ResolvedKeyset keyset,
+      Connection connection,
+      @Nullable String after,
+      String upTo,
+      Set<List<@Nullable String>> read) {
+    return BatchSql.keys(keyset, values(keyset, after), required(keyset, upTo))
+        .run(
+            connection,
+            row ->
+                new SkippedKeys.Key(
+                    BatchSql.values(keyset, keyset.order().size(), row),
+                    Boolean.TRUE.equals(row.get("matches", Boolean.class))))
+        .collect(
+            () ->
+                new SkippedKeys(
+                    after == null ? null : Cursor.parse(after),
+                    values -> Cursor.parse(position(keyset, values, false)),
+                    read),
+            SkippedKeys::add)
+        .map(SkippedKeys::parts);
   }
 
   @Override

@@ -54,6 +54,10 @@ public interface KeysetBatches<T> {
       this.wait = wait;
     }
 
+    boolean skips() {
+      return !wait.isEmpty();
+    }
+
     /** {@code FOR UPDATE OF "users" SKIP LOCKED} behind a line break, or nothing. */
     String clause(String alias) {
       return this == NONE ? "" : "\n" + strength + " OF " + alias + wait;
@@ -147,13 +151,24 @@ public interface KeysetBatches<T> {
       @Nullable String after, String upTo, @Nullable String alias, int firstBind);
 
   /**
-   * The rows of the range that satisfy the keyset's filter, in order. There is no other bound: a
-   * range may have grown since its end was chosen.
+   * The rows of the range that satisfy the keyset's filter, in order.
    *
    * <pre>
    * SELECT "users"."id", … FROM "public"."users" WHERE (active) AND "users"."id" &gt; $1::bigint
    *   AND "users"."id" &lt;= $2::bigint
-   * ORDER BY "users"."id" LIMIT 2147483646 FOR UPDATE OF "users" SKIP LOCKED
+   * ORDER BY "users"."id" LIMIT 2049 FOR UPDATE OF "users" SKIP LOCKED
+   * </pre>
+   *
+   * <p>A range may have grown since its end was chosen. If it holds more rows than {@code most}, it
+   * is read up to its key of that number: a position, because the last row read may have been moved
+   * while it was waited for. A query's range is always read whole: equal keys cannot be cut.
+   *
+   * <p>With a lock that skips rows, it is then asked which keys there are. Where no row was read,
+   * but one satisfies the filter, somebody holds it, or it came meanwhile.
+   *
+   * <pre>
+   * SELECT "users"."id"::text AS key_1, (active) IS TRUE AS matches FROM "public"."users"
+   * WHERE "users"."id" &gt; $1::bigint AND "users"."id" &lt;= $2::bigint ORDER BY "users"."id"
    * </pre>
    *
    * @param connection where they are read, and the catalog if it is not yet known; perhaps in a
@@ -161,9 +176,11 @@ public interface KeysetBatches<T> {
    * @param after exclusive; null for the beginning
    * @param upTo inclusive
    * @param lock how they are locked; of a table only
-   * @return all of them, perhaps none
+   * @param most about how many rows, 1 or more
+   * @return perhaps none
    */
-  Mono<List<T>> rows(Connection connection, @Nullable String after, String upTo, Lock lock);
+  Mono<BatchRows<T>> rows(
+      Connection connection, @Nullable String after, String upTo, Lock lock, int most);
 
   /**
    * Cuts a range in two halves of as many keys, whether they satisfy the keyset's filter or not:

@@ -9,7 +9,9 @@ import io.r2dbc.spi.Row;
 import io.r2dbc.spi.Statement;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
@@ -27,7 +29,9 @@ final class PageReader<T> {
     /** That of a full page's last row, to go on from. */
     TO_GO_ON,
     /** Those of the first and the last row. */
-    ALL
+    ALL,
+    /** As {@link #TO_GO_ON}, and the key values of each row. */
+    EACH
   }
 
   private final ResolvedKeyset keyset;
@@ -37,6 +41,7 @@ final class PageReader<T> {
   private final Cursors cursors;
 
   private final List<T> items;
+  private final Set<List<@Nullable String>> read = new HashSet<>();
   private int[] keyIndexes = {};
   private int tieIndex;
   private @Nullable Object[] firstKeys = {};
@@ -103,8 +108,11 @@ final class PageReader<T> {
       throw new NullPointerException("the mapper returned null for a row of " + keyset.name());
     }
     items.add(item);
-    if (cursors == Cursors.ALL || items.size() == size) {
+    if (cursors != Cursors.TO_GO_ON || items.size() == size) {
       lastKeys = keys(row);
+      if (cursors == Cursors.EACH) {
+        read.add(text(lastKeys));
+      }
       if (items.size() == 1) {
         firstKeys = lastKeys;
       }
@@ -135,12 +143,21 @@ final class PageReader<T> {
     return keys;
   }
 
-  private Cursor cursor(@Nullable Object[] keys) {
+  /** The key values of each row that was read, if they were asked for. */
+  Set<List<@Nullable String>> keys() {
+    return read;
+  }
+
+  private List<@Nullable String> text(@Nullable Object[] keys) {
     List<@Nullable String> values = new ArrayList<>(keys.length);
     for (int i = 0; i < keys.length; i++) {
       values.add(keyset.order().get(i).type().text(keys[i]));
     }
-    return codec.issue(Cursor.ofText(keyset.orderNames(), values));
+    return values;
+  }
+
+  private Cursor cursor(@Nullable Object[] keys) {
+    return codec.issue(Cursor.ofText(keyset.orderNames(), text(keys)));
   }
 
   private Page<T> page(boolean backwards, boolean looksAhead) {

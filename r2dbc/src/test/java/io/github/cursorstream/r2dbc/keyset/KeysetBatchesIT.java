@@ -105,7 +105,13 @@ class KeysetBatchesIT {
     for (Lock lock : Lock.values()) {
       KeysetBatches<Long> batches = KeysetBatches.of(Reading.ids(pool, keyset));
       String upTo = Reading.one(batches.last());
-      assertThat(rows(batches, null, upTo, lock)).hasSize(ROWS);
+      BatchRows<Long> all =
+          Reading.one(
+              Mono.usingWhen(
+                  pool.create(), c -> batches.rows(c, null, upTo, lock, ROWS), Connection::close));
+      assertThat(all.items()).hasSize(ROWS);
+      assertThat(all.upTo()).isEqualTo(upTo);
+      assertThat(all.skipped()).isEmpty();
     }
   }
 
@@ -156,7 +162,13 @@ class KeysetBatchesIT {
 
   private static <T> List<T> rows(KeysetBatches<T> batches, String after, String upTo, Lock lock) {
     return Reading.one(
-        Mono.usingWhen(pool.create(), c -> batches.rows(c, after, upTo, lock), Connection::close));
+        Mono.usingWhen(
+            pool.create(), c -> rows(batches, c, after, upTo, lock), Connection::close));
+  }
+
+  private static <T> Mono<List<T>> rows(
+      KeysetBatches<T> batches, Connection connection, String after, String upTo, Lock lock) {
+    return batches.rows(connection, after, upTo, lock, Integer.MAX_VALUE).map(BatchRows::items);
   }
 
   /** What an UPDATE by the condition of a range meets. */
@@ -373,17 +385,17 @@ class KeysetBatchesIT {
     Connection mine = open();
     try {
       sql(other, "SELECT id FROM locked WHERE id IN (2, 4) FOR UPDATE");
-      assertThat(Reading.one(batches.rows(mine, null, upTo, Lock.FOR_NO_KEY_UPDATE_SKIP_LOCKED)))
+      assertThat(Reading.one(rows(batches, mine, null, upTo, Lock.FOR_NO_KEY_UPDATE_SKIP_LOCKED)))
           .containsExactly(1L, 3L, 5L);
-      assertThat(Reading.one(batches.rows(mine, null, upTo, Lock.NONE))).hasSize(5);
+      assertThat(Reading.one(rows(batches, mine, null, upTo, Lock.NONE))).hasSize(5);
       assertThat(Reading.numbers(database, "SELECT id FROM locked FOR KEY SHARE SKIP LOCKED"))
           .containsExactly(1L, 3L, 5L);
-      assertThat(Reading.one(batches.rows(mine, null, upTo, Lock.FOR_UPDATE_SKIP_LOCKED)))
+      assertThat(Reading.one(rows(batches, mine, null, upTo, Lock.FOR_UPDATE_SKIP_LOCKED)))
           .containsExactly(1L, 3L, 5L);
       assertThat(Reading.numbers(database, "SELECT id FROM locked FOR KEY SHARE SKIP LOCKED"))
           .isEmpty();
       CompletableFuture<List<Long>> waiting =
-          batches.rows(mine, null, upTo, Lock.FOR_UPDATE).toFuture();
+          rows(batches, mine, null, upTo, Lock.FOR_UPDATE).toFuture();
       await().during(Duration.ofMillis(200)).until(() -> !waiting.isDone());
       Mono.from(other.commitTransaction()).block(SOON);
       assertThat(waiting.orTimeout(20, TimeUnit.SECONDS).join()).hasSize(5);
@@ -527,7 +539,7 @@ class KeysetBatchesIT {
             batches.fraction(null, upTo, upTo),
             Mono.usingWhen(
                 pool.create(),
-                c -> batches.rows(c, null, upTo, Lock.FOR_UPDATE),
+                c -> rows(batches, c, null, upTo, Lock.FOR_UPDATE),
                 Connection::close))) {
       assertThatThrownBy(() -> refused.block(SOON))
           .isInstanceOf(InvalidKeysetException.class)
