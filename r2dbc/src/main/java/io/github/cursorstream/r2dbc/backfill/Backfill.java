@@ -87,25 +87,23 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   }
 
   /**
-   * How {@link #processInTransaction} locks the rows it reads. Defaults to not at all.
+   * How {@link #processInTransaction} locks the rows it reads. Defaults to not at all. Rows that
+   * are skipped because somebody holds them are done later, before the run succeeds: they are asked
+   * for again after the first {@link #backoff}, for as long as it takes. Of their batch, only they
+   * are.
    *
-   * @param how one that waits: rows that were skipped would count as done
+   * @param how with one that skips, the work must ask for the rows, and do no others
    * @return a backfill with that
    */
   public Backfill<T> lock(Lock how) {
-    if (how == Lock.FOR_UPDATE_SKIP_LOCKED || how == Lock.FOR_NO_KEY_UPDATE_SKIP_LOCKED) {
-      throw new IllegalArgumentException(
-          "a lock that waits required but it was "
-              + how
-              + ": rows that somebody holds would be left out of a range that counts as done");
-    }
     return over(source.lock(how));
   }
 
   /**
    * Work on the database of the run's {@link PostgresRunStore}, in the transaction that records it
    * as done: each batch takes effect <b>exactly once</b>. The connection refuses to end the
-   * transaction.
+   * transaction. Of a range that has grown to more than two to four times the batch size since it
+   * was cut, the batch reads and does the beginning; the rest is done next.
    *
    * @param work of a batch, on the connection it is given; done when it completes
    * @return for a runner
@@ -118,11 +116,16 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
             postgres(store)
                 .inTransaction(
                     lease,
-                    connection ->
-                        counted(
-                                source.rows(lease, connection),
-                                rows -> work.apply(connection, source.batch(lease, rows)))
-                            .map(BatchDone::all),
+                    connection -> {
+                      BatchReading<T> reading = new BatchReading<>(source, lease, connection);
+                      return counted(
+                              reading.rows(),
+                              rows ->
+                                  work.apply(
+                                      connection,
+                                      new KeyBatch<>(lease, rows.cache(), reading::condition)))
+                          .map(done -> new BatchDone(done, reading.rest()));
+                    },
                     time));
   }
 
@@ -143,7 +146,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
     return kindInStore(
         (store, lease, time) ->
             source
-                .condition(lease)
+                .condition(lease, null, 1)
                 .flatMap(
                     range ->
                         postgres(store)

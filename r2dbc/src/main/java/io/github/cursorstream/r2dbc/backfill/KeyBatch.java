@@ -1,16 +1,19 @@
 package io.github.cursorstream.r2dbc.backfill;
 
-import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
 import io.github.cursorstream.r2dbc.keyset.RangeCondition;
 import io.github.cursorstream.run.Lease;
-import io.github.cursorstream.run.Range;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /** One attempt at a lease's range. */
-record KeyBatch<T>(Lease lease, KeysetBatches<T> batches, Flux<T> rows) implements TableBatch<T> {
+record KeyBatch<T>(Lease lease, Flux<T> rows, Conditions conditions) implements TableBatch<T> {
+
+  /** See {@link TableBatch#range}. */
+  @FunctionalInterface
+  interface Conditions {
+    Mono<RangeCondition> of(@Nullable String alias, int firstBind);
+  }
 
   @Override
   public String id() {
@@ -24,7 +27,6 @@ record KeyBatch<T>(Lease lease, KeysetBatches<T> batches, Flux<T> rows) implemen
 
   @Override
   public Mono<RangeCondition> range(@Nullable String alias, int firstBind) {
-    Range range = Objects.requireNonNull(lease.range());
-    return batches.predicate(range.after(), range.upTo(), alias, firstBind);
+    return conditions.of(alias, firstBind);
   }
 }

@@ -15,7 +15,8 @@ public interface TableBatch<T> extends Batch<T> {
 
   /**
    * The rows of the range that satisfy the repository's filter, in order. They are read when asked
-   * for, each time: in the batch's transaction if there is one, otherwise page by page.
+   * for: in the batch's transaction if there is one, once, so that a second look sees the same;
+   * otherwise page by page, each time.
    *
    * @return perhaps none
    */
@@ -24,7 +25,7 @@ public interface TableBatch<T> extends Batch<T> {
 
   /**
    * The range as a condition, for work that does not need the rows: {@code "id" > $1::bigint AND
-   * "id" <= $2::bigint}.
+   * "id" <= $2::bigint}. If rows were read in a transaction, it holds no others.
    *
    * @param alias what the columns are qualified with; null for nothing
    * @param firstBind the number of the first placeholder, 1 or more

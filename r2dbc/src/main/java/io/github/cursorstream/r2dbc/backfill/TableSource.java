@@ -11,7 +11,6 @@ import io.github.cursorstream.r2dbc.keyset.RangeCondition;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.Range;
 import io.github.cursorstream.run.Run;
-import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.R2dbcTimeoutException;
 import java.time.Duration;
 import java.util.List;
@@ -90,23 +89,15 @@ record TableSource<T>(
         });
   }
 
-  /** In a transaction, locked. */
-  Flux<T> rows(Lease lease, Connection connection) {
+  /** The range as a condition. */
+  Mono<RangeCondition> condition(Lease lease, @Nullable String alias, int firstBind) {
     Range range = range(lease);
-    return batches
-        .rows(connection, range.after(), range.upTo(), lock)
-        .flatMapIterable(rows -> rows);
-  }
-
-  /** The range as a condition on the unqualified columns of the key. */
-  Mono<RangeCondition> condition(Lease lease) {
-    Range range = range(lease);
-    return batches.predicate(range.after(), range.upTo(), null, 1);
+    return batches.predicate(range.after(), range.upTo(), alias, firstBind);
   }
 
   @Override
   public TableBatch<T> batch(Lease lease, Flux<T> rows) {
-    return new KeyBatch<>(lease, batches, rows);
+    return new KeyBatch<>(lease, rows, (alias, firstBind) -> condition(lease, alias, firstBind));
   }
 
   @Override

@@ -54,7 +54,12 @@ public interface KeysetBatches<T> {
       this.wait = wait;
     }
 
-    boolean skips() {
+    /**
+     * Whether it leaves out rows that somebody holds, instead of waiting.
+     *
+     * @return true for those that skip
+     */
+    public boolean skips() {
       return !wait.isEmpty();
     }
 

@@ -162,8 +162,7 @@ class KeysetBatchesIT {
 
   private static <T> List<T> rows(KeysetBatches<T> batches, String after, String upTo, Lock lock) {
     return Reading.one(
-        Mono.usingWhen(
-            pool.create(), c -> rows(batches, c, after, upTo, lock), Connection::close));
+        Mono.usingWhen(pool.create(), c -> rows(batches, c, after, upTo, lock), Connection::close));
   }
 
   private static <T> Mono<List<T>> rows(

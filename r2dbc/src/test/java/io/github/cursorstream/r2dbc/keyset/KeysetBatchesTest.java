@@ -167,6 +167,34 @@ class KeysetBatchesTest {
   }
 
   @Test
+  void keysAreToldWithWhetherTheirRowsMatch() {
+    ResolvedKeyset all = table(ID, DAY);
+    ResolvedKeyset some =
+        new ResolvedKeyset(
+            all.name(),
+            all.from(),
+            all.alias(),
+            all.sampled(),
+            all.columns(),
+            "kind = $1",
+            List.of("a"),
+            all.order(),
+            true,
+            null,
+            all.codec());
+    BatchSql sql = BatchSql.keys(some, values("1", "2024-01-01"), values("2"));
+    assertThat(sql.text())
+        .isEqualTo(
+            """
+            SELECT "t"."id"::text AS key_1, to_jsonb("t"."day") #>> '{}' AS key_2, (kind = $1) IS TRUE AS matches
+            FROM "app"."t"
+            WHERE ("t"."id", "t"."day") > ($2::bigint, $3::date) AND "t"."id" <= $4::bigint
+            ORDER BY "t"."id", "t"."day\"""");
+    assertThat(sql.binds()).containsExactly("a", "1", "2024-01-01", "2");
+    assertThat(BatchSql.keys(all, NOTHING, values("2")).text()).contains(", true AS matches");
+  }
+
+  @Test
   void jsonIsOfTheWholeRow() {
     BatchSql sql = BatchSql.json(table(ID), values("1"), values("2"));
     assertThat(sql.text())
