@@ -93,6 +93,8 @@ final class Consumer {
       next = given(held);
     } else if (held.range() == null) {
       next = mayGoOn(held) && held.run().hasMore() ? claim(held) : given(held);
+    } else if (held.concludes()) {
+      next = conclusion(held);
     } else if (rest(held) > 0) {
       next = resting(held);
     } else {
@@ -179,7 +181,7 @@ final class Consumer {
   }
 
   private boolean goesOn(Lease held) {
-    return !stopping && held.range() != null && rest(held) <= 0;
+    return !stopping && held.range() != null && !held.concludes() && rest(held) <= 0;
   }
 
   private Mono<Lease> batch(RunStore session, Lease held) {
@@ -202,9 +204,27 @@ final class Consumer {
             });
   }
 
+  /** Asks whether that is the end; it may take long, and is given up if the run is paused. */
+  private Mono<Lease> conclusion(Lease held) {
+    return kind.conclude(store, held.run())
+        .flatMap(conclusion -> store.conclude(held, conclusion, options.lease()))
+        .takeUntilOther(calledOff(held))
+        .switchIfEmpty(Mono.defer(() -> given(held)))
+        .onErrorResume(e -> !(e instanceof LostLeaseException), e -> failed(held, e));
+  }
+
+  private Flux<Run> calledOff(Lease held) {
+    return Flux.interval(options.poll(), time)
+        .onBackpressureDrop()
+        .concatMap(tick -> store.find(held.run().id()).onErrorComplete(), 1)
+        .filter(run -> stopping || !mayGoOn(withRun(held, run)));
+  }
+
   private Mono<Lease> failed(Lease held, Throwable failure) {
     try {
-      kind.failed(held, failure);
+      if (!held.concludes()) {
+        kind.failed(held, failure);
+      }
     } catch (RuntimeException e) {
       log.warn("the handler of failures failed itself", e);
     }

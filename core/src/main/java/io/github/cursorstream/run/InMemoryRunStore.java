@@ -231,6 +231,16 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
+  public Mono<Lease> conclude(Lease lease, Conclusion conclusion, Duration time) {
+    if (!lease.concludes()) {
+      throw new IllegalArgumentException("the empty range required but it was " + lease.range());
+    }
+    Objects.requireNonNull(conclusion, "conclusion");
+    Objects.requireNonNull(time, "time");
+    return one(() -> owned(lease).conclude(lease, conclusion, time));
+  }
+
+  @Override
   public Mono<Lease> fail(Lease lease, BatchFailure failure, Duration time) {
     Objects.requireNonNull(lease, "lease");
     Objects.requireNonNull(failure, "failure");

@@ -28,4 +28,14 @@ public record Lease(
         ? run.id() + ":" + number + ":" + serial
         : run.id() + ":" + (held.after() == null ? "" : held.after()) + ":" + held.upTo();
   }
+
+  /**
+   * Whether the run is to be concluded, instead of something to be done.
+   *
+   * @return true if an empty range is held
+   */
+  public boolean concludes() {
+    Range held = range;
+    return held != null && held.isEmpty();
+  }
 }

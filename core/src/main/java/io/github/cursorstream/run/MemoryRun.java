@@ -43,6 +43,7 @@ final class MemoryRun {
   private long batchesBefore;
 
   private long strikes;
+  private @Nullable String gate;
   private @Nullable String error;
   private @Nullable Instant startedAt;
   private @Nullable Instant endedAt;
@@ -83,6 +84,7 @@ final class MemoryRun {
     this.createdAt = clock.instant();
     this.state = origin.held() ? RunState.HELD : RunState.ENQUEUED;
     this.parameters = origin.parameters();
+    this.gate = origin.gated() ? "" : null;
     log(RunEvent.Type.CREATED, who, null);
   }
 
@@ -115,6 +117,8 @@ final class MemoryRun {
         state,
         parameters,
         origin.dependsOn(),
+        gate,
+        work.start(),
         work.position(),
         work.tail(),
         work.upper(),
@@ -218,7 +222,7 @@ final class MemoryRun {
   /** The slots that can be taken now, by number. */
   List<Offer> offers() {
     Instant now = clock.instant();
-    boolean starting = state == RunState.RUNNING && work.isThere(now);
+    boolean starting = state == RunState.RUNNING && (work.isThere(now) || isConcludable());
     boolean finishing =
         state == RunState.RUNNING || state == RunState.PAUSING || state == RunState.CANCELLING;
     return slots.values().stream()
@@ -262,6 +266,30 @@ final class MemoryRun {
         batches++;
       }
       again(done.rest());
+    }
+    return next(slot, time);
+  }
+
+  Lease conclude(Lease lease, Conclusion conclusion, Duration time) {
+    MemorySlot slot = fenced(lease);
+    // Dead letters may have been handed out again meanwhile.
+    if (state == RunState.RUNNING && inFlight() == 1 && work.isHandedOut()) {
+      gate = conclusion.gate();
+      String upper = conclusion.upper();
+      if (upper != null) {
+        work.beginAgain(upper);
+      }
+      if (conclusion.state() == RunState.FAILED) {
+        error = conclusion.why();
+      }
+      become(conclusion.state());
+      RunEvent.Type type =
+          switch (state) {
+            case SUCCEEDED -> RunEvent.Type.SUCCEEDED;
+            case FAILED -> RunEvent.Type.FAILED;
+            default -> RunEvent.Type.BEGUN_AGAIN;
+          };
+      log(type, slot.who(), conclusion.why());
     }
     return next(slot, time);
   }
@@ -341,7 +369,11 @@ final class MemoryRun {
 
   private void handOut(MemorySlot slot) {
     if (state == RunState.RUNNING && slot.number <= parameters.consumers()) {
-      work.handOut(slot, clock.instant());
+      work.handOut(slot, clock.instant(), inFlight() == 0);
+      String upper = work.upper();
+      if (isConcludable() && upper != null) {
+        slot.hold(new Range(upper, upper), 1);
+      }
     }
   }
 
@@ -379,10 +411,15 @@ final class MemoryRun {
     } else if (state == RunState.CANCELLING) {
       become(RunState.CANCELLED);
       log(RunEvent.Type.CANCELLED, who, null);
-    } else if (state == RunState.RUNNING && work.isHandedOut()) {
+    } else if (state == RunState.RUNNING && work.isHandedOut() && !isConcludable()) {
       become(RunState.SUCCEEDED);
       log(RunEvent.Type.SUCCEEDED, who, null);
     }
+  }
+
+  /** Whether everything is done, and its kind is to be asked whether that is the end. */
+  private boolean isConcludable() {
+    return gate != null && work.upper() != null && inFlight() == 0 && work.isHandedOut();
   }
 
   private void become(RunState next) {

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** What of a {@link MemoryRun}'s work is still to be handed out. */
 final class MemoryWork {
 
+  private @Nullable String start;
   private @Nullable String position;
   private @Nullable String tail;
   private @Nullable String upper;
@@ -31,6 +32,10 @@ final class MemoryWork {
     boolean isDue(Instant now) {
       return !due.isAfter(now);
     }
+  }
+
+  @Nullable String start() {
+    return start;
   }
 
   @Nullable String position() {
@@ -53,10 +58,17 @@ final class MemoryWork {
     return waiting.size();
   }
 
-  void open(@Nullable String start, @Nullable String end) {
-    position = start;
-    tail = start;
-    upper = Objects.equals(end, start) ? null : end;
+  void open(@Nullable String first, @Nullable String end) {
+    start = first;
+    position = first;
+    tail = first;
+    upper = Objects.equals(end, first) ? null : end;
+  }
+
+  /** Up to another end. */
+  void beginAgain(String end) {
+    open(start, end);
+    ends.clear();
   }
 
   void extend(@Nullable String from, List<String> found) {
@@ -85,11 +97,17 @@ final class MemoryWork {
     return waiting.isEmpty() && (upper == null || upper.equals(position));
   }
 
-  /** Puts the next range into a slot, if there is one now. What is to be done again comes first. */
-  void handOut(MemorySlot slot, Instant now) {
+  /**
+   * Puts the next range into a slot, if there is one now. What is to be done again comes first.
+   *
+   * @param alone whether no other slot holds one
+   */
+  void handOut(MemorySlot slot, Instant now, boolean alone) {
     for (Iterator<Waiting> each = waiting.iterator(); each.hasNext(); ) {
       Waiting again = each.next();
-      if (again.isDue(now)) {
+      // The empty range is a conclusion to be drawn, when nothing else is left.
+      boolean turn = !again.range().isEmpty() || (alone && waiting.size() == 1);
+      if (turn && again.isDue(now)) {
         each.remove();
         slot.hold(again.range(), again.attempts() + 1);
         return;

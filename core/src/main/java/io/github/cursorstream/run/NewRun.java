@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param held whether it waits for {@link Verb#START}
  * @param dependsOn a name whose newest run has to have succeeded before this one is opened; null
  *     for none
+ * @param gated whether its kind is asked for a {@link Conclusion} when everything is done
  */
 public record NewRun(
     String name,
@@ -21,7 +22,8 @@ public record NewRun(
     String arguments,
     RunParameters parameters,
     boolean held,
-    @Nullable String dependsOn) {
+    @Nullable String dependsOn,
+    boolean gated) {
 
   /** As long as an index takes, in any script. */
   private static final int LONGEST_NAME = 500;
@@ -38,6 +40,7 @@ public record NewRun(
    * @param held whether it waits for {@link Verb#START}
    * @param dependsOn a name whose newest run has to have succeeded before this one is opened; null
    *     for none
+   * @param gated whether its kind is asked for a {@link Conclusion} when everything is done
    */
   public NewRun {
     Objects.requireNonNull(kind, "kind");
@@ -59,7 +62,7 @@ public record NewRun(
   }
 
   /**
-   * A run that depends on none.
+   * A run that depends on none, and succeeds when everything is done.
    *
    * @param name how people call it; while one of that name and arguments has not ended there is no
    *     second
@@ -70,7 +73,7 @@ public record NewRun(
    */
   public NewRun(
       String name, String kind, String arguments, RunParameters parameters, boolean held) {
-    this(name, kind, arguments, parameters, held, null);
+    this(name, kind, arguments, parameters, held, null, false);
   }
 
   private static void checkName(String name) {
@@ -94,7 +97,7 @@ public record NewRun(
    * @return the rest as it was
    */
   public NewRun parameters(RunParameters others) {
-    return new NewRun(name, kind, arguments, others, held, dependsOn);
+    return new NewRun(name, kind, arguments, others, held, dependsOn, gated);
   }
 
   /**
@@ -104,7 +107,7 @@ public record NewRun(
    * @return the rest as it was
    */
   public NewRun held(boolean waits) {
-    return new NewRun(name, kind, arguments, parameters, waits, dependsOn);
+    return new NewRun(name, kind, arguments, parameters, waits, dependsOn, gated);
   }
 
   /**
@@ -114,7 +117,17 @@ public record NewRun(
    * @return the rest as it was
    */
   public NewRun dependsOn(String other) {
-    return new NewRun(
-        name, kind, arguments, parameters, held, Objects.requireNonNull(other, "dependsOn"));
+    Objects.requireNonNull(other, "dependsOn");
+    return new NewRun(name, kind, arguments, parameters, held, other, gated);
+  }
+
+  /**
+   * Whether its kind is asked for a {@link Conclusion} when everything is done.
+   *
+   * @param asked false to succeed by itself
+   * @return the rest as it was
+   */
+  public NewRun gated(boolean asked) {
+    return new NewRun(name, kind, arguments, parameters, held, dependsOn, asked);
   }
 }

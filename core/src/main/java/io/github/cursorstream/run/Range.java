@@ -21,4 +21,14 @@ public record Range(@Nullable String after, String upTo) {
   public Range {
     Objects.requireNonNull(upTo, "upTo");
   }
+
+  /**
+   * Whether there is nothing in it. It is handed out when everything is done, for the run's {@link
+   * Conclusion}.
+   *
+   * @return true if it ends where it begins
+   */
+  public boolean isEmpty() {
+    return upTo.equals(after);
+  }
 }

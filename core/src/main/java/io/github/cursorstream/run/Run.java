@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * @param parameters what can be changed while it runs
  * @param dependsOn the name whose newest run has to have succeeded before this one is opened; null
  *     for none
+ * @param gate what its kind remembers from one {@link Conclusion} to the next; null if it is not
+ *     asked for any, and the run succeeds when everything is done
+ * @param start where the work begins, exclusive; null for the beginning
  * @param position all work up to here has been handed out; null for none
  * @param tail how far the ends of the next batches are known; null for nowhere yet
  * @param upper where the work ends, fixed when it was opened; null before that, and if there is
@@ -38,6 +41,8 @@ public record Run(
     RunState state,
     RunParameters parameters,
     @Nullable String dependsOn,
+    @Nullable String gate,
+    @Nullable String start,
     @Nullable String position,
     @Nullable String tail,
     @Nullable String upper,

@@ -32,6 +32,8 @@ public record RunEvent(
     BATCH_FAILED,
     /** A row was put aside. */
     DEAD_LETTER,
+    /** Everything was done, and it begins again where it started. */
+    BEGUN_AGAIN,
     /** The last batch in flight was done, and it is paused. */
     PAUSED,
     /** The last batch in flight was done, and it is cancelled. */

@@ -116,6 +116,19 @@ public interface RunKind {
   }
 
   /**
+   * Looks whether a run has come to its end, of which everything was done. Asked if it was created
+   * as {@link NewRun#gated}, by one consumer at a time, which gives it up when the run is paused.
+   *
+   * @param store whose run it is
+   * @param run with {@code start}, {@code upper}, and the {@code gate} of the last conclusion,
+   *     which is empty at first
+   * @return what becomes of it
+   */
+  default Mono<Conclusion> conclude(RunStore store, Run run) {
+    return Mono.just(Conclusion.succeeded());
+  }
+
+  /**
    * What is created when this kind is started without more words.
    *
    * @return a run of its name

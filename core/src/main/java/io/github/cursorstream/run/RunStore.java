@@ -192,7 +192,8 @@ public interface RunStore {
    * @param lease held
    * @param done what became of it
    * @param time how long it is the owner's from now on
-   * @return the lease with its next range; with none if there is nothing to do now
+   * @return the lease with its next range; with none if there is nothing to do now; of a gated run
+   *     that has nothing left with the {@linkplain Range#isEmpty empty} one
    */
   Mono<Lease> complete(Lease lease, BatchDone done, Duration time);
 
@@ -207,6 +208,18 @@ public interface RunStore {
   default Mono<Lease> complete(Lease lease, long rows, Duration time) {
     return complete(lease, BatchDone.all(rows), time);
   }
+
+  /**
+   * Ends a gated run, or lets it begin again where it started. If it does not run any more, as
+   * after a pause, or if something is to be done again, it does nothing: the conclusion is asked
+   * for again.
+   *
+   * @param lease held, with the {@linkplain Range#isEmpty empty} range
+   * @param conclusion what becomes of the run
+   * @param time how long it is the owner's from now on
+   * @return the lease with none, but for the same again if somebody was quick to resume
+   */
+  Mono<Lease> conclude(Lease lease, Conclusion conclusion, Duration time);
 
   /**
    * Puts away what is held and could not be done, and takes the next range.

@@ -35,6 +35,10 @@ final class Verdict {
     int attempts = ofTheRows ? parameters.attempts() : mostAttempts(parameters);
     Again again = new Again(range, held.attempt(), parameters.backoff(held.attempt()));
     BatchFailure whole = new BatchFailure(error, List.of(again), null, false);
+    if (held.concludes()) {
+      boolean last = held.attempt() >= attempts;
+      return Mono.just(new BatchFailure(error, List.of(again), null, last));
+    }
     if (held.attempt() < attempts && !tooLong) {
       return Mono.just(whole);
     }

@@ -14,5 +14,6 @@ public interface RunStoreContract
         RunChangeContract,
         RunFailureContract,
         RunRestContract,
+        RunConclusionContract,
         RunDeadLetterContract,
         RunRaceContract {}

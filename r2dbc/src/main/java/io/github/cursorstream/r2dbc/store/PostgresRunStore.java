@@ -5,6 +5,7 @@ import io.github.cursorstream.r2dbc.internal.Failures;
 import io.github.cursorstream.run.Again;
 import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.BatchFailure;
+import io.github.cursorstream.run.Conclusion;
 import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.LostLeaseException;
@@ -100,14 +101,15 @@ public final class PostgresRunStore implements RunStore {
                 WITH created AS (
                   INSERT INTO cursorstream.run (name, kind, arguments, state, batch_size, consumers,
                     pause_ms, rows_per_second, attempts, min_backoff_ms, max_backoff_ms,
-                    dead_letter_budget, timeout_ms, depends_on)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    dead_letter_budget, timeout_ms, depends_on, gate)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                    CASE WHEN $15 THEN '' END)
                   ON CONFLICT (name, md5(arguments))
                     WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED') DO NOTHING
                   RETURNING *),
                 logged AS (
                   INSERT INTO cursorstream.event (run, type, who)
-                  SELECT id, 'CREATED', $15 FROM created)
+                  SELECT id, 'CREATED', $16 FROM created)
                 SELECT r.* FROM created AS r""",
                 Rows::run,
                 run.name(),
@@ -124,6 +126,7 @@ public final class PostgresRunStore implements RunStore {
                 p.deadLetters(),
                 p.timeout().toMillis(),
                 Statements.text(run.dependsOn()),
+                run.gated(),
                 who)
             .next();
     Mono<Run> alive =
@@ -251,7 +254,7 @@ public final class PostgresRunStore implements RunStore {
             """
             WITH done AS (
               UPDATE cursorstream.run SET state = 'SUCCEEDED', ended_at = clock_timestamp()
-              WHERE id = $1 AND state = 'RUNNING' AND in_flight = 0 AND waiting = 0
+              WHERE id = $1 AND state = 'RUNNING' AND gate IS NULL AND in_flight = 0 AND waiting = 0
                 AND position IS NOT DISTINCT FROM upper RETURNING id)
             INSERT INTO cursorstream.event (run, type, who)
             SELECT id, 'SUCCEEDED', $2 FROM done RETURNING run""",
@@ -397,7 +400,7 @@ public final class PostgresRunStore implements RunStore {
             WITH opened AS (
               UPDATE cursorstream.run AS r SET state = CASE WHEN $3::text IS NULL THEN 'SUCCEEDED'
                   ELSE 'RUNNING' END,
-                position = $2::text, tail = $2::text, upper = $3::text,
+                start = $2::text, position = $2::text, tail = $2::text, upper = $3::text,
                 started_at = clock_timestamp(),
                 ended_at = CASE WHEN $3::text IS NULL THEN clock_timestamp() END
               WHERE id = $1 AND state = 'ENQUEUED' AND %s RETURNING *),
@@ -515,6 +518,27 @@ public final class PostgresRunStore implements RunStore {
                 Statements.delays(rest),
                 time.toMillis());
     return completed.next().onErrorMap(e -> lost(e, lease));
+  }
+
+  @Override
+  public Mono<Lease> conclude(Lease lease, Conclusion conclusion, Duration time) {
+    if (!lease.concludes()) {
+      throw new IllegalArgumentException("the empty range required but it was " + lease.range());
+    }
+    return query(
+            LEASE + "cursorstream.conclude($1, $2, $3, $4, $5, $6, $7, $8, $9) AS c",
+            Rows::lease,
+            lease.run().id(),
+            lease.number(),
+            lease.epoch(),
+            lease.serial(),
+            conclusion.state().name(),
+            Statements.text(conclusion.upper()),
+            conclusion.gate(),
+            Statements.text(conclusion.why()),
+            time.toMillis())
+        .next()
+        .onErrorMap(e -> lost(e, lease));
   }
 
   @Override

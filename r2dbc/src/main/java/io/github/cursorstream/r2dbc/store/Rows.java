@@ -35,6 +35,8 @@ final class Rows {
             integer(row, "dead_letter_budget"),
             millis(row, "timeout_ms")),
         row.get("depends_on", String.class),
+        row.get("gate", String.class),
+        row.get("start", String.class),
         row.get("position", String.class),
         row.get("tail", String.class),
         row.get("upper", String.class),

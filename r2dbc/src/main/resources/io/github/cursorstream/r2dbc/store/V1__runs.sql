@@ -27,6 +27,10 @@ CREATE TABLE cursorstream.run (
   timeout_ms bigint NOT NULL,
   -- A name: it is not opened before the newest run of that name has succeeded.
   depends_on text,
+  -- What the run's kind remembers from one conclusion to the next; NULL: it succeeds unasked.
+  gate text,
+  -- Where the work begins, again with each pass.
+  start text,
   -- Everything up to the position is handed out; ends of further batches are known up to the tail.
   position text,
   tail text,
@@ -131,7 +135,10 @@ BEGIN
   IF r.state = 'RUNNING' AND p_number <= r.consumers THEN
     IF r.waiting > 0 THEN
       SELECT * INTO w FROM cursorstream.waiting
-        WHERE run = p_run AND not_before <= clock_timestamp() ORDER BY id LIMIT 1;
+        WHERE run = p_run AND not_before <= clock_timestamp()
+          -- The empty range is a conclusion to be drawn, when nothing else is left.
+          AND (after IS DISTINCT FROM upto OR r.waiting = 1 AND r.in_flight = 0)
+        ORDER BY id LIMIT 1;
     END IF;
     IF w.id IS NOT NULL THEN
       DELETE FROM cursorstream.waiting WHERE id = w.id;
@@ -145,13 +152,20 @@ BEGIN
       v_attempt := 1;
       r.position := v_upto;
       r.ends := r.ends[2:];
+    ELSIF r.gate IS NOT NULL AND r.in_flight = 0 AND r.waiting = 0
+        AND r.position IS NOT DISTINCT FROM r.upper THEN
+      -- Everything is done. Whoever holds this empty range asks the run's kind if that is the end.
+      v_after := r.upper;
+      v_upto := r.upper;
+      v_attempt := 1;
     END IF;
   END IF;
   IF v_upto IS NOT NULL THEN
     r.in_flight := r.in_flight + 1;
   END IF;
   IF r.in_flight = 0 THEN
-    IF r.state = 'RUNNING' AND r.waiting = 0 AND r.position IS NOT DISTINCT FROM r.upper THEN
+    IF r.state = 'RUNNING' AND r.gate IS NULL AND r.waiting = 0
+        AND r.position IS NOT DISTINCT FROM r.upper THEN
       v_state := 'SUCCEEDED';
     ELSIF r.state = 'PAUSING' THEN
       v_state := 'PAUSED';
@@ -263,6 +277,34 @@ LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM cursorstream.same_transaction(p_run, p_number, p_serial);
   RETURN cursorstream.complete(p_run, p_number, p_epoch, p_serial, p_rows, p_lease_ms);
+END
+$$;
+
+-- Ends a run of which everything is done, or lets it begin again where it started.
+CREATE FUNCTION cursorstream.conclude(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
+  p_state text, p_upper text, p_gate text, p_why text, p_lease_ms bigint)
+RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  r cursorstream.run;
+  v_held int;
+BEGIN
+  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+  -- Dead letters may have been handed out again meanwhile.
+  IF r.state = 'RUNNING' AND r.waiting = 0 AND r.in_flight = 1 THEN
+    UPDATE cursorstream.run SET state = p_state, gate = p_gate,
+        upper = coalesce(p_upper, upper), ends = '{}',
+        position = CASE WHEN p_upper IS NULL THEN position ELSE start END,
+        tail = CASE WHEN p_upper IS NULL THEN tail ELSE start END,
+        error = CASE WHEN p_state = 'FAILED' THEN p_why ELSE error END,
+        ended_at = CASE WHEN p_state <> 'RUNNING' THEN clock_timestamp() END
+      WHERE id = p_run;
+    INSERT INTO cursorstream.event (run, type, who, detail)
+      SELECT p_run, CASE WHEN p_state = 'RUNNING' THEN 'BEGUN_AGAIN' ELSE p_state END, owner, p_why
+        FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
+  END IF;
+  RETURN cursorstream.next_range(p_run, p_number, v_held, 0, 0, p_lease_ms);
 END
 $$;
 
