@@ -15,9 +15,6 @@ import io.github.cursorstream.testing.TestDatabase;
 import io.r2dbc.pool.ConnectionPool;
 import java.time.Duration;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicReference;
-import reactor.core.Disposable;
-import reactor.core.publisher.Flux;
 
 /**
  * A column is filled while the table is in use: consumers are added and taken away, the run is
@@ -70,40 +67,24 @@ public final class BackfillUsers {
     Stopwatch time = Stopwatch.start();
     boolean paused;
     Run ended;
-    AtomicReference<Run> latest = new AtomicReference<>(now());
-    Disposable watch =
-        Flux.interval(Duration.ofMillis(100))
-            .onBackpressureDrop()
-            .concatMap(tick -> run.run())
-            .subscribe(latest::set);
-    try (Progress progress = new Progress(() -> line(Objects.requireNonNull(latest.get()), rows))) {
-      progress.say("One consumer:");
-      done(rows / 5);
+    try (RunWatch watch = new RunWatch(run, rows)) {
+      watch.say("One consumer:");
+      watch.until(now -> now.rows() >= rows / 5);
       run.consumers(4).block();
-      progress.say("Four consumers:");
-      done(rows * 2L / 5);
+      watch.say("Four consumers:");
+      watch.until(now -> now.rows() >= rows * 2L / 5);
       run.pause().block();
-      paused = until(RunState.PAUSED, RunState.SUCCEEDED);
-      progress.say("Paused; nothing is held, nothing is written:");
-      long before = now().rows();
-      paused &= database.idleInTransaction().isEmpty() && now().rows() == before;
+      Run at = watch.until(now -> now.state() == RunState.PAUSED);
+      watch.say("Paused; nothing is held, nothing is written:");
+      paused = database.idleInTransaction().isEmpty() && watch.now().rows() == at.rows();
       run.consumers(2).block();
       run.resume().block();
-      progress.say("Resumed with two:");
-      ended = Objects.requireNonNull(run.onFinish().block());
-      latest.set(ended);
-    } finally {
-      watch.dispose();
+      watch.say("Resumed with two:");
+      ended = watch.end();
     }
     long once = database.count("SELECT count(*) FROM users WHERE times = 1 AND domain IS NOT NULL");
     System.out.printf("The log of the run:%n");
-    run.events()
-        .doOnNext(
-            e ->
-                System.out.printf(
-                    "  %tT  %-8s %s%n",
-                    e.at().toEpochMilli(), e.type(), e.detail() == null ? "" : e.detail()))
-        .blockLast();
+    RunWatch.print(run.events());
     System.out.printf("%nRows that were done exactly once: %,d of %,d.%n", once, rows);
     System.out.printf("Rows that the run counted: %,d.%n", ended.rows());
     return new Result(
@@ -111,33 +92,5 @@ public final class BackfillUsers {
         "rows=%d once=%d batches=%d seconds=%.1f"
             .formatted(ended.rows(), once, ended.batches(), time.seconds()),
         paused && ended.state() == RunState.SUCCEEDED && once == rows && ended.rows() == rows);
-  }
-
-  private Run now() {
-    return Objects.requireNonNull(run.run().block());
-  }
-
-  private static String line(Run run, int rows) {
-    return "%-9s %,9d of %,d rows, %,d batches, %d in flight"
-        .formatted(run.state(), run.rows(), rows, run.batches(), run.inFlight());
-  }
-
-  /** Waits until so many rows are done, or the run has ended. */
-  private void done(long rows) {
-    Flux.interval(Duration.ofMillis(20))
-        .onBackpressureDrop()
-        .concatMap(tick -> run.run())
-        .takeUntil(now -> now.rows() >= rows || now.state().isEnded())
-        .blockLast();
-  }
-
-  private boolean until(RunState wanted, RunState other) {
-    Run last =
-        Flux.interval(Duration.ofMillis(20))
-            .onBackpressureDrop()
-            .concatMap(tick -> run.run())
-            .takeUntil(now -> now.state() == wanted || now.state() == other)
-            .blockLast();
-    return last != null;
   }
 }

@@ -13,8 +13,6 @@ import io.r2dbc.postgresql.PostgresqlConnectionConfiguration;
 import io.r2dbc.postgresql.PostgresqlConnectionFactory;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionFactory;
-import io.r2dbc.spi.Result;
-import io.r2dbc.spi.Statement;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -95,7 +93,7 @@ final class CrashNode {
                 .range(null, 1)
                 .flatMapMany(
                     range ->
-                        execute(
+                        Tables.execute(
                             connection,
                             "UPDATE item SET n = n + 1 WHERE " + range.sql(),
                             range.binds())))
@@ -112,18 +110,6 @@ final class CrashNode {
   }
 
   private static Mono<Void> run(Connection connection, String sql, List<?> binds) {
-    return execute(connection, sql, binds).then();
-  }
-
-  private static Flux<Long> execute(Connection connection, String sql, List<?> binds) {
-    return Flux.defer(
-            () -> {
-              Statement statement = connection.createStatement(sql);
-              for (int i = 0; i < binds.size(); i++) {
-                statement.bind(i, binds.get(i));
-              }
-              return statement.execute();
-            })
-        .concatMap(Result::getRowsUpdated);
+    return Tables.execute(connection, sql, binds).then();
   }
 }

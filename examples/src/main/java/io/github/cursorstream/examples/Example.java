@@ -1,10 +1,22 @@
 package io.github.cursorstream.examples;
 
+import io.github.cursorstream.r2dbc.store.PostgresRunStore;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunHandle;
+import io.github.cursorstream.run.RunKind;
+import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
 import io.r2dbc.postgresql.PostgresqlConnectionConfiguration;
 import io.r2dbc.postgresql.PostgresqlConnectionFactory;
+import io.r2dbc.spi.ConnectionFactories;
+import io.r2dbc.spi.ConnectionFactory;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 
@@ -29,6 +41,8 @@ final class Example {
       return "RESULT %s %s %s".formatted(name, figures, pass ? "PASS" : "FAIL");
     }
   }
+
+  private static final String DATABASE_URL = "DATABASE_URL";
 
   private Example() {}
 
@@ -71,6 +85,51 @@ final class Example {
     PostgresqlConnectionConfiguration configuration =
         database.configuration().forceBinary(true).build();
     return database.pool(new PostgresqlConnectionFactory(configuration), maxSize);
+  }
+
+  /**
+   * Starts a main class in a JVM of its own, which can be killed. It is given the database, and
+   * what it prints can be read; its errors are printed here.
+   */
+  static Process start(Class<?> main, TestDatabase db, String... args) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
+    command.add("-Dio.netty.leakDetection.level=disabled");
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    command.addAll(List.of(args));
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder
+        .environment()
+        .put(
+            DATABASE_URL,
+            "r2dbc:pool:postgresql://%s:%s@%s:%d/%s?forceBinary=true&maxSize=8&initialSize=0&maxAcquireTime=PT10S"
+                .formatted(db.user(), db.password(), db.host(), db.port(), db.name()));
+    return builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
+  }
+
+  /** In a process that was started: the pool over the database that it was given. */
+  static ConnectionFactory connections() {
+    return ConnectionFactories.get(System.getenv(DATABASE_URL));
+  }
+
+  /**
+   * In a process that was started: works, tells that it does, and leaves when its input ends, which
+   * is when it is told to, and when whoever started it is gone.
+   */
+  static void node(Runner runner) throws IOException {
+    System.out.println("ready");
+    while (System.in.read() >= 0) {
+      // Nothing is said to it.
+    }
+    runner.shutdown(Duration.ofSeconds(5)).block();
+    System.exit(0);
+  }
+
+  /** A run that this process looks at and steers, while others work on it. */
+  static RunHandle created(PostgresRunStore store, RunKind kind) {
+    Run run = store.create(kind.newRun(), "operator").blockOptional().orElseThrow();
+    return Runner.create(store, o -> o.owner("operator")).handle(run.id());
   }
 
   /** For people to read. */

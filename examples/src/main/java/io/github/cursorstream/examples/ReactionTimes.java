@@ -10,10 +10,8 @@ import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.testing.TestDatabase;
-import io.r2dbc.spi.ConnectionFactories;
 import io.r2dbc.spi.ConnectionFactory;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,11 +38,10 @@ public final class ReactionTimes {
     this.run = run;
   }
 
-  /** Without arguments; given a database's address it is a node that works until it is killed. */
-  public static void main(String[] args) throws InterruptedException {
+  /** Without arguments; with a name it is a node that works until it is killed. */
+  public static void main(String[] args) throws IOException {
     if (args.length == 1) {
-      node(ConnectionFactories.get(args[0]), "victim");
-      Thread.currentThread().join();
+      Example.node(node(Example.connections(), args[0]));
     }
     Example.main("ReactionTimes", database -> run(database));
   }
@@ -118,7 +115,7 @@ public final class ReactionTimes {
 
   /** From the kill of the only node until another one has taken the slot over. */
   private double takeover() throws IOException {
-    Process victim = start();
+    Process victim = Example.start(ReactionTimes.class, database, "victim");
     await(() -> "victim".equals(owner()) && inFlight() > 0);
     long events = takeovers();
     Runner heir = node(Example.pool(database, 4), "heir");
@@ -128,22 +125,6 @@ public final class ReactionTimes {
     double taken = since(killed);
     heir.shutdown(Duration.ofSeconds(5)).block();
     return taken;
-  }
-
-  private Process start() throws IOException {
-    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    String url =
-        "r2dbc:pool:postgresql://%s:%s@%s:%d/%s?maxSize=4&initialSize=0&maxAcquireTime=PT10S"
-            .formatted(
-                database.user(),
-                database.password(),
-                database.host(),
-                database.port(),
-                database.name());
-    return new ProcessBuilder(
-            java, "-cp", System.getProperty("java.class.path"), ReactionTimes.class.getName(), url)
-        .inheritIO()
-        .start();
   }
 
   private long takeovers() {

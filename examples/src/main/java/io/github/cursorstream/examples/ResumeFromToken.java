@@ -9,7 +9,6 @@ import io.github.cursorstream.examples.Example.Result;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.testing.TestDatabase;
-import io.r2dbc.spi.ConnectionFactories;
 import io.r2dbc.spi.ConnectionFactory;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -34,7 +33,7 @@ public final class ResumeFromToken {
     if (args.length == 0) {
       Example.main("ResumeFromToken", database -> run(database, 200_000));
     } else {
-      read(ConnectionFactories.get(System.getenv("DATABASE_URL")), Path.of(args[0]));
+      read(Example.connections(), Path.of(args[0]));
       System.exit(0);
     }
   }
@@ -73,28 +72,19 @@ public final class ResumeFromToken {
     Path ledger = Files.createTempFile("resume", ".txt");
     try {
       int killedAfter = Math.max(1, rows / 1000 * 2 / 5);
-      int first = pagesOf(start(database, ledger), killedAfter);
+      int first =
+          pagesOf(Example.start(ResumeFromToken.class, database, ledger.toString()), killedAfter);
       System.out.printf("The first process was killed when it had read %d pages.%n", first);
       String token = lastToken(ledger).orElseThrow();
       System.out.printf("It left the token %s%n", token);
-      int second = pagesOf(start(database, ledger), Integer.MAX_VALUE);
+      int second =
+          pagesOf(
+              Example.start(ResumeFromToken.class, database, ledger.toString()), Integer.MAX_VALUE);
       System.out.printf("A second process went on from there and read %d pages.%n%n", second);
       return verdict(database, Files.readAllLines(ledger), token);
     } finally {
       Files.delete(ledger);
     }
-  }
-
-  private static Process start(TestDatabase db, Path ledger) throws IOException {
-    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    String classPath = System.getProperty("java.class.path");
-    String program = ResumeFromToken.class.getName();
-    String url =
-        "r2dbc:pool:postgresql://%s:%s@%s:%d/%s?forceBinary=true&maxSize=2&maxAcquireTime=PT10S"
-            .formatted(db.user(), db.password(), db.host(), db.port(), db.name());
-    ProcessBuilder builder = new ProcessBuilder(java, "-cp", classPath, program, ledger.toString());
-    builder.environment().put("DATABASE_URL", url + "&initialSize=0");
-    return builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
   }
 
   /** Counts what a process says it read, and kills it, with SIGKILL, when that is enough. */

@@ -2,8 +2,13 @@ package io.github.cursorstream.examples;
 
 import io.github.cursorstream.examples.Example.Stopwatch;
 import io.github.cursorstream.testing.TestDatabase;
+import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.Result;
+import io.r2dbc.spi.Statement;
+import java.util.List;
+import reactor.core.publisher.Flux;
 
-/** The tables that the examples read, made by the server itself. */
+/** The tables that the examples read, made by the server itself, and statements that write. */
 final class Tables {
 
   private Tables() {}
@@ -61,5 +66,18 @@ final class Tables {
                        + ('x' || left(reference::text, 8))::bit(32)::bigint)
             FROM items
             """);
+  }
+
+  /** Sends a statement, and tells how many rows it met. */
+  static Flux<Long> execute(Connection connection, String sql, List<?> binds) {
+    return Flux.defer(
+            () -> {
+              Statement statement = connection.createStatement(sql);
+              for (int i = 0; i < binds.size(); i++) {
+                statement.bind(i, binds.get(i));
+              }
+              return statement.execute();
+            })
+        .concatMap(Result::getRowsUpdated);
   }
 }

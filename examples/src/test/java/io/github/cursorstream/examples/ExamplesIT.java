@@ -68,6 +68,16 @@ class ExamplesIT {
   }
 
   @Test
+  void aKilledBackfillIsResumed() throws Exception {
+    assertPass(KilledAndResumed.run(database, 10_000));
+  }
+
+  @Test
+  void aSlowServiceIsCalledUntilEachCallHadItsEffect() {
+    assertPass(CallAnHttpService.run(database, 800));
+  }
+
+  @Test
   void theBadRowIsFoundAndDoneLater() {
     assertPass(PoisonRow.run(database, 2_000));
   }
