@@ -1,6 +1,7 @@
 package io.github.cursorstream.backfill;
 
 import io.github.cursorstream.pace.Pace;
+import io.github.cursorstream.run.Conclusion;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.NewRun;
 import io.github.cursorstream.run.Range;
@@ -66,6 +67,11 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
     RunParameters parameters = run.parameters();
     return new Pace(parameters.pause(), parameters.rowsPerSecond())
         .rest(parameters.batchSize(), parameters.consumers(), took);
+  }
+
+  @Override
+  public Mono<Conclusion> conclude(RunStore store, Run run) {
+    return source.conclude(store, run);
   }
 
   @Override

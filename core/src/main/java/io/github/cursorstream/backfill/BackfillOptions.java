@@ -38,6 +38,15 @@ public record BackfillOptions<B>(NewRun run, BiConsumer<? super B, ? super Throw
         new NewRun(name, name, "", RunParameters.DEFAULTS, false), (batch, failure) -> {});
   }
 
+  /**
+   * Whose source is asked for a conclusion when everything was done.
+   *
+   * @return the rest as it was
+   */
+  public BackfillOptions<B> gated() {
+    return run(run.gated(true));
+  }
+
   BackfillOptions<B> run(NewRun other) {
     return new BackfillOptions<>(other, onError);
   }

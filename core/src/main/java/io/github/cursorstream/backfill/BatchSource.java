@@ -1,8 +1,10 @@
 package io.github.cursorstream.backfill;
 
+import io.github.cursorstream.run.Conclusion;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.Range;
 import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunStore;
 import java.util.List;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -66,6 +68,18 @@ public interface BatchSource<T, B extends Batch<T>> {
    * @return as text, JSON where there is some; empty if the row is not there any more
    */
   Mono<String> row(Lease lease);
+
+  /**
+   * Looks whether a gated run has come to its end. As {@link
+   * io.github.cursorstream.run.RunKind#conclude}.
+   *
+   * @param store whose run it is
+   * @param run of which everything was done
+   * @return what becomes of it; by default it has succeeded
+   */
+  default Mono<Conclusion> conclude(RunStore store, Run run) {
+    return Mono.just(Conclusion.succeeded());
+  }
 
   /**
    * Whether a failure is worth looking for a bad row: not if the source went away. One of {@link

@@ -278,6 +278,7 @@ final class MemoryRun {
       String upper = conclusion.upper();
       if (upper != null) {
         work.beginAgain(upper);
+        deadLetters.clear();
       }
       if (conclusion.state() == RunState.FAILED) {
         error = conclusion.why();

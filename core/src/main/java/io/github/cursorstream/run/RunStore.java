@@ -210,9 +210,9 @@ public interface RunStore {
   }
 
   /**
-   * Ends a gated run, or lets it begin again where it started. If it does not run any more, as
-   * after a pause, or if something is to be done again, it does nothing: the conclusion is asked
-   * for again.
+   * Ends a gated run, or lets it begin again where it started; rows that were put aside are then
+   * forgotten, because they are handed out with all others. If it does not run any more, as after a
+   * pause, or if something is to be done again, it does nothing: the conclusion is asked for again.
    *
    * @param lease held, with the {@linkplain Range#isEmpty empty} range
    * @param conclusion what becomes of the run

@@ -4,6 +4,7 @@ import static io.github.cursorstream.testing.TestRuns.LAPSE;
 import static io.github.cursorstream.testing.TestRuns.LONG;
 import static io.github.cursorstream.testing.TestRuns.SHORT;
 import static io.github.cursorstream.testing.TestRuns.again;
+import static io.github.cursorstream.testing.TestRuns.all;
 import static io.github.cursorstream.testing.TestRuns.bad;
 import static io.github.cursorstream.testing.TestRuns.get;
 import static io.github.cursorstream.testing.TestRuns.step;
@@ -153,6 +154,28 @@ interface RunConclusionContract extends RunStoreUnderTest {
     assertThat(lease.range()).isEqualTo(step(1));
     conclude(runs.complete(lease), Conclusion.succeeded());
     assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
+  }
+
+  @Test
+  default void anotherPassForgetsTheDeadLettersThatItMeetsAgain() {
+    for (Conclusion conclusion :
+        List.of(Conclusion.again("1", "", "why"), Conclusion.failed("1", "", "why"))) {
+      TestRuns runs = runs();
+      Run run = gated(runs, 1, RunParameters.DEFAULTS.deadLetters(1));
+      Lease bad = runs.take();
+      Lease asked = runs.fail(bad, bad(bad));
+      assertThat(asked.run().deadLetters()).isEqualTo(1);
+      runs.release(conclude(asked, conclusion));
+
+      assertThat(runs.run(run).deadLetters()).isZero();
+      assertThat(all(store().deadLetters(run.id()))).isEmpty();
+      runs.say(run, Verb.RETRY);
+      runs.extend(run, 0, 1);
+      bad = runs.take();
+      assertThat(conclude(runs.fail(bad, bad(bad)), Conclusion.succeeded()).run().deadLetters())
+          .isEqualTo(1);
+      assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
+    }
   }
 
   // M6

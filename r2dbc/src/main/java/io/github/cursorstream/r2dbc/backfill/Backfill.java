@@ -4,7 +4,9 @@ import io.github.cursorstream.backfill.AbstractBackfill;
 import io.github.cursorstream.backfill.BackfillOptions;
 import io.github.cursorstream.backfill.BatchSource;
 import io.github.cursorstream.cursor.Cursor;
+import io.github.cursorstream.r2dbc.backfill.TableSource.Ending;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
+import io.github.cursorstream.r2dbc.keyset.InvalidKeysetException;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
@@ -49,7 +51,8 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   public static <T> Backfill<T> over(String name, CursorBasedRepository<T> repository) {
     return new Backfill<>(
         BackfillOptions.of(name),
-        new TableSource<>(repository, KeysetBatches.of(repository), null, null, Lock.NONE));
+        new TableSource<>(
+            repository, KeysetBatches.of(repository), null, null, Lock.NONE, Ending.DONE));
   }
 
   @Override
@@ -97,6 +100,36 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    */
   public Backfill<T> lock(Lock how) {
     return over(source.lock(how));
+  }
+
+  /**
+   * Makes sure, when everything was done, that no row between the run's beginning and its end
+   * satisfies the repository's filter any more, but for those that were put aside. If one does, the
+   * run fails and says how many there are; a retry begins again at the beginning. Defaults to not
+   * looking.
+   *
+   * @return a backfill with that
+   * @throws InvalidKeysetException if the repository has no filter, for the work to make false
+   */
+  public Backfill<T> verify() {
+    return ending(Ending.VERIFIED, "verify()");
+  }
+
+  /**
+   * Begins again, when everything was done, if rows satisfy the repository's filter then, up to the
+   * table's present last key: each pass starts at the beginning, as keys may arrive anywhere. The
+   * run succeeds when there are none but those that were put aside. It fails if the work leaves a
+   * row as it was, or there would be no end. Defaults to one pass, up to the last key at the start.
+   *
+   * @return a backfill with that
+   * @throws InvalidKeysetException if the repository has no filter, for the work to make false
+   */
+  public Backfill<T> untilCaughtUp() {
+    return ending(Ending.CAUGHT_UP, "untilCaughtUp()");
+  }
+
+  private Backfill<T> ending(Ending how, String option) {
+    return new Backfill<>(options().gated(), source.ending(how, option));
   }
 
   /**

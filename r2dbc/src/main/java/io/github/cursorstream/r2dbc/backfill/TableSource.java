@@ -4,13 +4,16 @@ import io.github.cursorstream.backfill.BatchSource;
 import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.r2dbc.internal.Failures;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
+import io.github.cursorstream.r2dbc.keyset.InvalidKeysetException;
 import io.github.cursorstream.r2dbc.keyset.KeyRange;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
 import io.github.cursorstream.r2dbc.keyset.RangeCondition;
+import io.github.cursorstream.run.Conclusion;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.Range;
 import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunStore;
 import io.r2dbc.spi.R2dbcTimeoutException;
 import java.time.Duration;
 import java.util.List;
@@ -26,14 +29,26 @@ import reactor.core.publisher.Mono;
  * @param after where the keys begin, exclusive; null for the beginning
  * @param upTo where they end, inclusive; null for the last one at the start
  * @param lock how rows are locked that are read in a transaction
+ * @param ending when a run has succeeded
  */
 record TableSource<T>(
     CursorBasedRepository<T> repository,
     KeysetBatches<T> batches,
     @Nullable Cursor after,
     @Nullable Cursor upTo,
-    Lock lock)
+    Lock lock,
+    Ending ending)
     implements BatchSource<T, TableBatch<T>> {
+
+  /** When a run has succeeded. The later ones ask for more. */
+  enum Ending {
+    /** When everything up to its end was done. */
+    DONE,
+    /** And no row within its bounds satisfies the filter. */
+    VERIFIED,
+    /** And none up to the present end of the table; until then it begins again. */
+    CAUGHT_UP
+  }
 
   private static final Duration POLL = Duration.ofMillis(50);
 
@@ -45,16 +60,30 @@ record TableSource<T>(
 
   TableSource<T> after(Cursor cursor) {
     return new TableSource<>(
-        repository, batches, Objects.requireNonNull(cursor, "after"), upTo, lock);
+        repository, batches, Objects.requireNonNull(cursor, "after"), upTo, lock, ending);
   }
 
   TableSource<T> upTo(Cursor cursor) {
     return new TableSource<>(
-        repository, batches, after, Objects.requireNonNull(cursor, "upTo"), lock);
+        repository, batches, after, Objects.requireNonNull(cursor, "upTo"), lock, ending);
   }
 
   TableSource<T> lock(Lock how) {
-    return new TableSource<>(repository, batches, after, upTo, Objects.requireNonNull(how, "lock"));
+    return new TableSource<>(
+        repository, batches, after, upTo, Objects.requireNonNull(how, "lock"), ending);
+  }
+
+  /** Refuses a table of which every row satisfies the filter, as there is none. */
+  TableSource<T> ending(Ending how, String option) {
+    if (!batches.isFiltered()) {
+      throw new InvalidKeysetException(
+          "a filter that the work makes false required for "
+              + option
+              + " but the repository's keyset has none; say Keyset.where");
+    }
+    return how.compareTo(ending) > 0
+        ? new TableSource<>(repository, batches, after, upTo, lock, how)
+        : this;
   }
 
   @Override
@@ -117,6 +146,16 @@ record TableSource<T>(
   }
 
   @Override
+  public Mono<Conclusion> conclude(RunStore store, Run run) {
+    Leftovers leftovers = new Leftovers(this, store, run);
+    return switch (ending) {
+      case DONE -> Mono.just(Conclusion.succeeded());
+      case VERIFIED -> leftovers.verified();
+      case CAUGHT_UP -> leftovers.caughtUp();
+    };
+  }
+
+  @Override
   public boolean isOfTheRows(Throwable failure) {
     return !Failures.isTransient(failure)
         && !IDLE_IN_TRANSACTION.equals(Failures.sqlState(failure));
@@ -124,7 +163,7 @@ record TableSource<T>(
 
   @Override
   public boolean isTimeout(Throwable failure) {
-    return failure instanceof R2dbcTimeoutException
+    return (failure instanceof R2dbcTimeoutException && !Failures.isOfThePool(failure))
         || failure instanceof TimeoutException
         || Failures.QUERY_CANCELED.equals(Failures.sqlState(failure));
   }

@@ -2,6 +2,7 @@ package io.github.cursorstream.r2dbc.internal;
 
 import io.r2dbc.spi.R2dbcException;
 import io.r2dbc.spi.R2dbcNonTransientResourceException;
+import io.r2dbc.spi.R2dbcTimeoutException;
 import io.r2dbc.spi.R2dbcTransientException;
 import java.io.IOException;
 import java.util.concurrent.TimeoutException;
@@ -40,6 +41,19 @@ public final class Failures {
       case "57P01", "57P02", "57P03", "57P05" -> true; // shutdown, crash, starting, idle
       default -> state.startsWith("08") || state.startsWith("40"); // connection, rollback
     };
+  }
+
+  /**
+   * Whether a pool had no connection to give in time, which says nothing of the statement that was
+   * to be sent. It is told by its cause: r2dbc-pool's own time-outs have one, those of whoever
+   * waits for an answer have none.
+   *
+   * @param failure what happened
+   * @return true for a time-out of the pool
+   */
+  public static boolean isOfThePool(Throwable failure) {
+    return failure instanceof R2dbcTimeoutException
+        && failure.getCause() instanceof TimeoutException;
   }
 
   /**

@@ -216,45 +216,38 @@ record BatchSql(String text, List<Object> binds) {
   /** The last key of the first half. */
   static BatchSql middle(
       ResolvedKeyset keyset, @Nullable List<@Nullable String> after, List<@Nullable String> upTo) {
+    return numbered(keyset, after, upTo, "", "n = total / 2");
+  }
+
+  /** How many rows satisfy the filter, and the keys of some. */
+  static BatchSql matches(
+      ResolvedKeyset keyset,
+      @Nullable List<@Nullable String> after,
+      List<@Nullable String> upTo,
+      int some) {
+    return numbered(keyset, after, upTo, ", s.total", "n <= " + some + " ORDER BY n");
+  }
+
+  private static BatchSql numbered(
+      ResolvedKeyset keyset,
+      @Nullable List<@Nullable String> after,
+      List<@Nullable String> upTo,
+      String more,
+      String which) {
     PageSql page = new PageSql(keyset.keysOnly(), false, after, upTo, ALL);
     return new BatchSql(
         "SELECT "
             + rendered(keyset)
+            + more
             + " FROM (\nSELECT "
             + plain(keyset)
             + ", "
             + rowNumber(keyset)
             + ", count(*) OVER () AS total FROM (\n"
             + page.text()
-            + "\n) AS p) AS s\nWHERE n = total / 2",
+            + "\n) AS p) AS s\nWHERE "
+            + which,
         page.binds());
-  }
-
-  /** The keys of a table's range in order, and whether each row satisfies the filter. */
-  static BatchSql keys(
-      ResolvedKeyset keyset, @Nullable List<@Nullable String> after, List<@Nullable String> upTo) {
-    List<Object> binds = new ArrayList<>(keyset.binds());
-    RangeCondition range = condition(keyset, after, upTo, keyset.alias(), binds.size() + 1);
-    binds.addAll(range.binds());
-    return new BatchSql(
-        "SELECT "
-            + IntStream.rangeClosed(1, keyset.order().size())
-                .mapToObj(
-                    i -> {
-                      OrderColumn column = keyset.order().get(i - 1);
-                      String plain = PageSql.qualified(keyset.alias(), column.key().name());
-                      return column.type().rendered(plain) + " AS key_" + i;
-                    })
-                .collect(Collectors.joining(", "))
-            + ", "
-            + (keyset.filter() == null ? "true" : "(" + keyset.filter() + ") IS TRUE")
-            + " AS matches\nFROM "
-            + keyset.from()
-            + "\nWHERE "
-            + range.sql()
-            + "\nORDER BY "
-            + PageSql.orderBy(keyset.order(), keyset.alias()),
-        binds);
   }
 
   /** The first row, whole. */

@@ -13,9 +13,14 @@ import io.r2dbc.spi.R2dbcException;
 import io.r2dbc.spi.Row;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -193,7 +198,7 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
       @Nullable String after,
       String upTo,
       Set<List<@Nullable String>> read) {
-    return BatchSql.keys(keyset, values(keyset, after), required(keyset, upTo))
+    return KeySql.keys(keyset, values(keyset, after), required(keyset, upTo))
         .run(
             connection,
             row ->
@@ -208,6 +213,62 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
                     read),
             SkippedKeys::add)
         .map(SkippedKeys::parts);
+  }
+
+  @Override
+  public boolean isFiltered() {
+    return catalog.isFiltered();
+  }
+
+  @Override
+  public Mono<Matches> matches(@Nullable String after, String upTo, int some) {
+    Objects.requireNonNull(upTo, "upTo");
+    atLeastOne(some, "some");
+    return ask(
+        (keyset, connection) -> {
+          AtomicLong total = new AtomicLong();
+          return BatchSql.matches(keyset, values(keyset, after), required(keyset, upTo), some)
+              .run(
+                  connection,
+                  row -> {
+                    total.set(Objects.requireNonNull(row.get("total", Long.class)));
+                    return BatchSql.values(keyset, keyset.order().size(), row);
+                  })
+              .map(values -> position(keyset, values, false))
+              .collectList()
+              .filter(first -> !first.isEmpty())
+              .map(first -> new Matches(total.get(), first));
+        });
+  }
+
+  @Override
+  public Flux<String> matches(Collection<String> keys) {
+    List<String> known = List.copyOf(keys);
+    return ask((keyset, connection) ->
+            KeySql.matches(keyset, known.stream().map(key -> required(keyset, key)).toList())
+                .run(connection, row -> BatchSql.values(keyset, keyset.order().size(), row))
+                .map(values -> position(keyset, values, false))
+                .collectList())
+        .flatMapIterable(found -> found);
+  }
+
+  @Override
+  public Mono<Comparator<String>> order(Collection<String> positions) {
+    List<String> distinct = positions.stream().distinct().toList();
+    return ask(
+        (keyset, connection) ->
+            KeySql.ranks(
+                    unfiltered(keyset), distinct.stream().map(p -> required(keyset, p)).toList())
+                .run(connection, row -> Objects.requireNonNull(row.get("rank", Long.class)))
+                .collectList()
+                .map(
+                    ranks -> {
+                      Map<String, Long> rank = new HashMap<>();
+                      for (int i = 0; i < ranks.size(); i++) {
+                        rank.put(distinct.get(i), ranks.get(i));
+                      }
+                      return Comparator.comparing(p -> Objects.requireNonNull(rank.get(p), p));
+                    }));
   }
 
   @Override

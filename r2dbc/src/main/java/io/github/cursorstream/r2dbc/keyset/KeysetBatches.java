@@ -3,9 +3,12 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.github.cursorstream.cursor.Cursor;
 import io.r2dbc.spi.Connection;
 import java.time.Duration;
+import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
@@ -186,6 +189,79 @@ public interface KeysetBatches<T> {
    */
   Mono<BatchRows<T>> rows(
       Connection connection, @Nullable String after, String upTo, Lock lock, int most);
+
+  /**
+   * Whether the keyset has a filter.
+   *
+   * @return false if every row satisfies it
+   */
+  boolean isFiltered();
+
+  /**
+   * Rows of a range that satisfy the keyset's filter.
+   *
+   * @param rows how many there are, at least 1
+   * @param first the positions of the first ones
+   */
+  record Matches(long rows, List<String> first) {
+
+    /**
+     * Copies the list.
+     *
+     * @param rows how many there are, at least 1
+     * @param first the positions of the first ones
+     */
+    public Matches {
+      first = List.copyOf(first);
+    }
+  }
+
+  /**
+   * How many rows of the range satisfy the keyset's filter:
+   *
+   * <pre>
+   * SELECT s.key_1::text AS key_1, s.total FROM (
+   *   SELECT p."id" AS key_1, row_number() OVER (ORDER BY p."id") AS n, count(*) OVER () AS total
+   *   FROM (SELECT "users"."id" … WHERE (active) AND … LIMIT 2147483646) AS p) AS s
+   * WHERE n &lt;= 10 ORDER BY n
+   * </pre>
+   *
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive
+   * @param some how many positions are told
+   * @return empty if there is none
+   */
+  Mono<Matches> matches(@Nullable String after, String upTo, int some);
+
+  /**
+   * Those rows of some keys that are there and satisfy the keyset's filter. Of a table only.
+   *
+   * <pre>
+   * SELECT "users"."id"::text AS key_1 FROM "public"."users" WHERE (active)
+   *   AND "users"."id" IN (SELECT k.key_1::bigint FROM unnest($1::text[]) AS k(key_1))
+   * ORDER BY "users"."id"
+   * </pre>
+   *
+   * @param keys positions of rows
+   * @return the positions of those that do, in order
+   */
+  Flux<String> matches(Collection<String> keys);
+
+  /**
+   * Compares positions as the database compares keys. One that is behind all rows of a prefix comes
+   * behind each of them. Of a table only.
+   *
+   * <pre>
+   * SELECT dense_rank() OVER (ORDER BY s."id" NULLS LAST) AS rank FROM (
+   *   SELECT "users"."id", 0::bigint AS cursorstream_n FROM "public"."users" WHERE false
+   *   UNION ALL SELECT k.key_1::bigint, k.n FROM unnest($1) WITH ORDINALITY AS k(key_1, n)) AS s
+   * ORDER BY cursorstream_n
+   * </pre>
+   *
+   * @param positions that it is going to compare
+   * @return a comparator of these, and no others
+   */
+  Mono<Comparator<String>> order(Collection<String> positions);
 
   /**
    * Cuts a range in two halves of as many keys, whether they satisfy the keyset's filter or not:

@@ -40,6 +40,10 @@ final class KeysetCatalog {
     return keyset.query != null;
   }
 
+  boolean isFiltered() {
+    return keyset.filter != null;
+  }
+
   /** How many values the user's query has; those of the filter follow. */
   int queryBinds() {
     return keyset.query == null ? 0 : keyset.query.names().size();

@@ -293,10 +293,14 @@ BEGIN
   SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
   -- Dead letters may have been handed out again meanwhile.
   IF r.state = 'RUNNING' AND r.waiting = 0 AND r.in_flight = 1 THEN
+    IF p_upper IS NOT NULL THEN
+      DELETE FROM cursorstream.dead_letter WHERE run = p_run;
+    END IF;
     UPDATE cursorstream.run SET state = p_state, gate = p_gate,
         upper = coalesce(p_upper, upper), ends = '{}',
         position = CASE WHEN p_upper IS NULL THEN position ELSE start END,
         tail = CASE WHEN p_upper IS NULL THEN tail ELSE start END,
+        dead_letters = CASE WHEN p_upper IS NULL THEN dead_letters ELSE 0 END,
         error = CASE WHEN p_state = 'FAILED' THEN p_why ELSE error END,
         ended_at = CASE WHEN p_state <> 'RUNNING' THEN clock_timestamp() END
       WHERE id = p_run;

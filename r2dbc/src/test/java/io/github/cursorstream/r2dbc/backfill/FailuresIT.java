@@ -13,6 +13,7 @@ import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Runner;
 import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.pool.ConnectionPoolConfiguration;
 import io.r2dbc.spi.Connection;
 import java.time.Duration;
 import java.util.List;
@@ -176,6 +177,36 @@ class FailuresIT extends Nodes {
     assertThat(end.state()).isEqualTo(RunState.SUCCEEDED);
     assertThat(end.rows()).isEqualTo(3);
     assertThat(run.deadLetters().single().block(SOON).row()).contains("\"id\": 3");
+  }
+
+  @Test
+  void whoGetsNoConnectionIsNotTooSlow() {
+    table("t", 40);
+    ConnectionPool busy =
+        new ConnectionPool(
+            ConnectionPoolConfiguration.builder(clean.database().connectionFactory())
+                .maxSize(1)
+                .initialSize(0)
+                .maxAcquireTime(Duration.ofMillis(50))
+                .build());
+    Connection only = busy.create().block(SOON);
+    RunHandle run =
+        start(
+            over("t")
+                .batchSize(20)
+                .attempts(1)
+                .process(
+                    batch ->
+                        Mono.usingWhen(
+                            busy.create(),
+                            c -> batch.rows().then(Mono.just(20)),
+                            Connection::close)));
+    await().atMost(SOON).until(() -> now(run).failures() >= 3);
+    Mono.from(only.close()).block(SOON);
+    Run end = end(run);
+    busy.disposeLater().block(SOON);
+    assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(end.batches()).isEqualTo(2);
   }
 
   @Test

@@ -18,11 +18,14 @@ import io.r2dbc.spi.Statement;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -102,6 +105,7 @@ class KeysetBatchesIT {
             ? Keyset.table("covered")
             : Keyset.table("covered").orderBy(keys.order.toArray(KeyColumn[]::new));
     assertCovered(keyset, "covered", orderBy(keys));
+    assertCompared(keyset);
     for (Lock lock : Lock.values()) {
       KeysetBatches<Long> batches = KeysetBatches.of(Reading.ids(pool, keyset));
       String upTo = Reading.one(batches.last());
@@ -154,6 +158,22 @@ class KeysetBatchesIT {
         }
       }
     }
+  }
+
+  private static void assertCompared(Keyset keyset) {
+    KeysetBatches<Long> batches = KeysetBatches.of(Reading.ids(pool, keyset));
+    List<String> inOrder =
+        Reading.one(batches.ends(null, Reading.one(batches.last()), 1, 2 * ROWS));
+    List<String> shuffled = new ArrayList<>(inOrder);
+    Collections.shuffle(shuffled, new Random(1));
+    shuffled.sort(Reading.one(batches.order(List.copyOf(shuffled))));
+    assertThat(shuffled).isEqualTo(inOrder);
+    for (int i = 1; i <= ROWS; i++) {
+      String upTo = inOrder.get(i - 1);
+      assertThat(Reading.one(batches.matches(null, upTo, 3)))
+          .isEqualTo(new KeysetBatches.Matches(i, inOrder.subList(0, Math.min(i, 3))));
+    }
+    assertThat(Reading.all(batches.matches(shuffled))).isEqualTo(inOrder);
   }
 
   private static Consumer<List<Long>> sized(int size) {
@@ -269,6 +289,11 @@ class KeysetBatchesIT {
     assertThat(rows(batches, ends.get(0), ends.get(1), Lock.FOR_UPDATE)).containsExactly(20L);
     assertThat(rows(batches, null, upTo, Lock.FOR_NO_KEY_UPDATE)).containsExactly(20L, 40L);
     assertThat(Reading.one(batches.middle(null, upTo))).isEqualTo(at(batches, 25));
+    assertThat(Reading.one(batches.matches(ends.get(0), upTo, 1)))
+        .isEqualTo(new KeysetBatches.Matches(2, List.of(at(batches, 20))));
+    assertThat(batches.matches(null, ends.get(0), 1).blockOptional(SOON)).isEmpty();
+    List<String> keys = LongStream.of(60, 41, 40, 20).mapToObj(id -> at(batches, id)).toList();
+    assertThat(Reading.all(batches.matches(keys))).containsExactly(keys.get(3), keys.get(2));
     assertThat(Reading.one(batches.json(null, upTo))).contains("\"n1\"");
     assertThat(touched(batches, "sparse", null, ends.get(0))).hasSize(15);
   }
@@ -321,6 +346,10 @@ class KeysetBatchesIT {
         .hasSize(1);
   }
 
+  private static String at(KeysetBatches<?> batches, String country, long id) {
+    return Reading.one(batches.position(Cursor.of("country", country).and("id", id)));
+  }
+
   @Test
   void aPrefixIsAPositionBehindAllThatShareIt() {
     database.execute(
@@ -329,6 +358,9 @@ class KeysetBatchesIT {
     KeysetBatches<Long> batches = KeysetBatches.of(Reading.ids(pool, Keyset.table("cities")));
     String a = Reading.one(batches.position(Cursor.prefix("country", "a")));
     String c = Reading.one(batches.position(Cursor.prefix("country", "c")));
+    List<String> sorted = new ArrayList<>(List.of(c, at(batches, "c", 3), at(batches, "d", 0), a));
+    sorted.sort(Reading.one(batches.order(sorted)));
+    assertThat(sorted).containsExactly(a, at(batches, "c", 3), c, at(batches, "d", 0));
     assertThat(rows(batches, a, c, Lock.FOR_UPDATE))
         .containsExactly(1L, 5L, 9L, 13L, 17L, 2L, 6L, 10L, 14L, 18L);
     List<String> ends = Reading.one(batches.ends(a, c, 4, 9));

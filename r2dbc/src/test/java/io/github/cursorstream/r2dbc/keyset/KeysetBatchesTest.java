@@ -182,7 +182,7 @@ class KeysetBatchesTest {
             true,
             null,
             all.codec());
-    BatchSql sql = BatchSql.keys(some, values("1", "2024-01-01"), values("2"));
+    BatchSql sql = KeySql.keys(some, values("1", "2024-01-01"), values("2"));
     assertThat(sql.text())
         .isEqualTo(
             """
@@ -191,7 +191,36 @@ class KeysetBatchesTest {
             WHERE ("t"."id", "t"."day") > ($2::bigint, $3::date) AND "t"."id" <= $4::bigint
             ORDER BY "t"."id", "t"."day\"""");
     assertThat(sql.binds()).containsExactly("a", "1", "2024-01-01", "2");
-    assertThat(BatchSql.keys(all, NOTHING, values("2")).text()).contains(", true AS matches");
+    assertThat(KeySql.keys(all, NOTHING, values("2")).text()).contains(", true AS matches");
+  }
+
+  @Test
+  void positionsAreComparedAsTheColumnsAre() {
+    BatchSql sql =
+        KeySql.ranks(table(down(ID), down(DAY)), List.of(values("1", "2024-01-01"), values("2")));
+    assertThat(sql.text())
+        .isEqualTo(
+            """
+            SELECT dense_rank() OVER (ORDER BY s."id" DESC NULLS LAST, s."day" DESC NULLS LAST) AS rank FROM (
+            SELECT "t"."id", "t"."day", 0::bigint AS cursorstream_n FROM "app"."t" WHERE false
+            UNION ALL SELECT k.key_1::bigint, k.key_2::date, k.n
+            FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(key_1, key_2, n)) AS s
+            ORDER BY cursorstream_n""");
+    assertThat(sql.binds())
+        .containsExactly(new String[] {"1", "2"}, new String[] {"2024-01-01", null});
+  }
+
+  @Test
+  void keysAreLookedForByTheirColumns() {
+    BatchSql sql = KeySql.matches(table(ID, DAY), List.of(values("1", "2024-01-01")));
+    assertThat(sql.text())
+        .isEqualTo(
+            """
+            SELECT "t"."id"::text AS key_1, to_jsonb("t"."day") #>> '{}' AS key_2
+            FROM "app"."t"
+            WHERE ("t"."id", "t"."day") IN (SELECT k.key_1::bigint, k.key_2::date FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(key_1, key_2, n))
+            ORDER BY "t"."id", "t"."day\"""");
+    assertThat(sql.binds()).containsExactly(new String[] {"1"}, new String[] {"2024-01-01"});
   }
 
   @Test
