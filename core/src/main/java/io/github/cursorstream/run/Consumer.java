@@ -29,7 +29,9 @@ final class Consumer {
   private final RunStore store;
   private final RunKind kind;
   private final RunnerOptions options;
+  private final Flux<Long> hints;
   private final Scheduler time = Schedulers.parallel();
+  private final Sinks.Empty<Void> stop = Sinks.empty();
   private final Sinks.Empty<Void> ended = Sinks.empty();
   private final Sinks.Many<Run> seen = Sinks.many().multicast().directBestEffort();
 
@@ -40,10 +42,11 @@ final class Consumer {
   private long begun;
   private long done;
 
-  Consumer(RunStore store, RunKind kind, RunnerOptions options) {
+  Consumer(RunStore store, RunKind kind, RunnerOptions options, Flux<Long> hints) {
     this.store = store;
     this.kind = kind;
     this.options = options;
+    this.hints = hints;
   }
 
   /** A life-cycle edge: goes on by itself until {@code atEnd}. */
@@ -68,6 +71,7 @@ final class Consumer {
   /** Ends behind the batch in flight, or without it if it takes too long. */
   Mono<Void> stop(Duration patience) {
     stopping = true;
+    stop.tryEmitEmpty();
     return ended
         .asMono()
         .timeout(
@@ -154,6 +158,8 @@ final class Consumer {
   /** Rests a little and looks again: a pause or another pace is felt at once. */
   private Mono<Lease> resting(Lease held) {
     return Mono.delay(Duration.ofMillis(Math.min(rest(held), options.poll().toMillis())), time)
+        .takeUntilOther(hints)
+        .takeUntilOther(stop.asMono())
         .then(store.find(held.run().id()))
         .flatMap(
             run -> {
@@ -241,8 +247,8 @@ final class Consumer {
 
   /** Gives signs of life; emits when one says that the slot is not ours any more. */
   private Flux<Boolean> lost(Lease taken) {
-    return Flux.interval(options.lease().dividedBy(3), time)
-        .onBackpressureDrop()
+    return Flux.merge(Flux.interval(options.lease().dividedBy(3), time), hints)
+        .onBackpressureLatest()
         .concatMap(
             tick ->
                 store

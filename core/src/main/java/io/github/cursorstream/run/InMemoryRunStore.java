@@ -19,6 +19,8 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
+import reactor.core.publisher.Sinks.EmitFailureHandler;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
 
@@ -31,10 +33,18 @@ import reactor.core.scheduler.Schedulers;
  */
 public final class InMemoryRunStore implements RunStore {
 
+  /** Another thread that tells of a change is done by then. */
+  private static final Duration MOMENT = Duration.ofSeconds(1);
+
   private final InstantSource clock;
 
   /** By id. Guards itself, and all that it holds. */
   private final SortedMap<Long, MemoryRun> runs = new TreeMap<>();
+
+  /** What was changed and is not told yet. Guarded by the runs. */
+  private final List<Long> changed = new ArrayList<>();
+
+  private final Sinks.Many<Long> changes = Sinks.many().multicast().directBestEffort();
 
   private InMemoryRunStore(Scheduler clock) {
     this.clock = () -> Instant.EPOCH.plusNanos(clock.now(TimeUnit.NANOSECONDS));
@@ -69,7 +79,7 @@ public final class InMemoryRunStore implements RunStore {
                 .orElseGet(
                     () -> {
                       long id = runs.isEmpty() ? 1 : runs.lastKey() + 1;
-                      MemoryRun created = new MemoryRun(id, run, clock, who);
+                      MemoryRun created = new MemoryRun(id, run, clock, changed::add, who);
                       runs.put(id, created);
                       return created;
                     })
@@ -248,6 +258,12 @@ public final class InMemoryRunStore implements RunStore {
     return one(() -> owned(lease).fail(lease, failure, time));
   }
 
+  @Override
+  public Flux<Long> changes() {
+    // On a thread of the listener's: nobody shall wait for what it does.
+    return changes.asFlux().publishOn(Schedulers.parallel());
+  }
+
   private Optional<MemoryRun> known(long run) {
     return Optional.ofNullable(runs.get(run));
   }
@@ -284,9 +300,15 @@ public final class InMemoryRunStore implements RunStore {
   private <T> Mono<T> one(Supplier<@Nullable T> step) {
     return Mono.fromSupplier(
         () -> {
+          T answer;
+          List<Long> told;
           synchronized (runs) {
-            return step.get();
+            answer = step.get();
+            told = List.copyOf(changed);
+            changed.clear();
           }
+          told.forEach(id -> changes.emitNext(id, EmitFailureHandler.busyLooping(MOMENT)));
+          return answer;
         });
   }
 

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +24,7 @@ final class MemoryRun {
   private final long id;
   private final NewRun origin;
   private final InstantSource clock;
+  private final LongConsumer changed;
   private final Instant createdAt;
 
   private RunState state;
@@ -77,10 +79,11 @@ final class MemoryRun {
     }
   }
 
-  MemoryRun(long id, NewRun origin, InstantSource clock, String who) {
+  MemoryRun(long id, NewRun origin, InstantSource clock, LongConsumer changed, String who) {
     this.id = id;
     this.origin = origin;
     this.clock = clock;
+    this.changed = changed;
     this.createdAt = clock.instant();
     this.state = origin.held() ? RunState.HELD : RunState.ENQUEUED;
     this.parameters = origin.parameters();
@@ -250,6 +253,7 @@ final class MemoryRun {
       if (range != null) {
         work.again(range, slot.attempt - 1, clock.instant());
         slot.hold(null, 0);
+        changed.accept(id);
       }
       String who = slot.who();
       slot.free(++epoch);
@@ -438,5 +442,6 @@ final class MemoryRun {
 
   private void log(RunEvent.Type type, String who, @Nullable String detail) {
     events.add(new RunEvent(events.size() + 1L, id, clock.instant(), type, who, detail));
+    changed.accept(id);
   }
 }

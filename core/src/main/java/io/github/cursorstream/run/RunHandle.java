@@ -175,9 +175,7 @@ public final class RunHandle {
    * @return the run as it ended
    */
   public Mono<Run> onFinish() {
-    return run()
-        .filter(run -> run.state().isEnded())
-        .repeatWhenEmpty(turns -> turns.delayElements(poll));
+    return turns().concatMap(turn -> run().filter(run -> run.state().isEnded()), 0).next();
   }
 
   /**
@@ -193,11 +191,15 @@ public final class RunHandle {
               Flux.defer(() -> store.events(id, seen.get()))
                   .doOnNext(event -> seen.set(event.id()));
           // The state first: what was logged before the end is then read after it.
-          return run()
-              .flatMapMany(run -> run.state().isEnded() ? more.concatWithValues(END) : more)
-              .repeatWhen(turns -> turns.delayElements(poll))
-              .takeWhile(event -> event.id() != END.id());
+          Flux<RunEvent> now =
+              run().flatMapMany(run -> run.state().isEnded() ? more.concatWithValues(END) : more);
+          return turns().concatMap(turn -> now, 0).takeWhile(event -> event.id() != END.id());
         });
+  }
+
+  /** When to look at it again. */
+  private Flux<Long> turns() {
+    return Turns.of(Turns.about(id, store.changes()), poll);
   }
 
   /**

@@ -18,6 +18,9 @@ import reactor.core.publisher.Mono;
  */
 public interface RunStore {
 
+  /** In {@link #changes}: any run may have changed. */
+  long ANY = 0;
+
   /**
    * Creates a run, unless one with the same name and arguments has not ended yet.
    *
@@ -99,6 +102,18 @@ public interface RunStore {
    * @return how many there were
    */
   Mono<Long> retryDeadLetters(long run, String who);
+
+  /**
+   * Hints that a run may have changed: it was created, a verb was said, its parameters or its state
+   * changed. Whoever gets one looks for himself. Some are lost, so that looking now and then stays
+   * necessary; completed batches give none.
+   *
+   * @return the numbers of runs, from now on; {@link #ANY} after a time in which changes may have
+   *     been missed. Never completes, nor fails. A store that cannot tell has nothing to say.
+   */
+  default Flux<Long> changes() {
+    return Flux.never();
+  }
 
   // The protocol of consumers.
 

@@ -35,9 +35,14 @@ public final class Runner {
   private final Disposable.Composite openings = Disposables.composite();
   private final Sinks.Empty<Void> stop = Sinks.empty();
   private final Sinks.Empty<Void> looked = Sinks.empty();
+
+  /** What the store hints at, for this node's consumers too, until the last of them has ended. */
+  private final Sinks.Many<Long> changes = Sinks.many().multicast().directBestEffort();
+
   private volatile boolean stopping;
   private volatile boolean answered = true;
   private volatile Disposable loop = () -> {};
+  private volatile Disposable listening = () -> {};
 
   private Runner(RunStore store, RunnerOptions options) {
     this.store = store;
@@ -67,7 +72,7 @@ public final class Runner {
             + "-"
             + Integer.toHexString(ThreadLocalRandom.current().nextInt());
     RunnerOptions defaults =
-        new RunnerOptions(owner, 4, Duration.ofSeconds(10), Duration.ofMillis(100));
+        new RunnerOptions(owner, 4, Duration.ofSeconds(10), Duration.ofMillis(500));
     return new Runner(Objects.requireNonNull(store, "store"), options.apply(defaults));
   }
 
@@ -86,18 +91,14 @@ public final class Runner {
     }
     if (begun.compareAndSet(false, true)) {
       // A life-cycle edge: from here on this node works until it is shut down.
+      listening =
+          store
+              .changes()
+              .subscribe(changes::tryEmitNext, e -> log.warn("changes are not heard of", e));
       loop =
-          Mono.defer(this::look)
-              .doOnSuccess(done -> answered = true)
-              .onErrorResume(
-                  e -> {
-                    if (answered) { // Once for each time that the store goes away.
-                      log.warn("looking for work failed, again soon: {}", e.toString());
-                    }
-                    answered = false;
-                    return Mono.empty();
-                  })
-              .repeatWhen(turns -> turns.concatMap(turn -> poll()).takeWhile(turn -> !stopping))
+          Turns.of(changes.asFlux(), options.poll())
+              .takeUntilOther(stop.asMono())
+              .concatMap(turn -> look().onErrorResume(this::logged), 0)
               .doFinally(signal -> looked.tryEmitEmpty())
               .subscribe();
     }
@@ -216,7 +217,9 @@ public final class Runner {
                   ? looked.asMono().timeout(patience, Mono.fromRunnable(loop::dispose))
                   : Mono.empty();
           // Again, for a slot that it took meanwhile.
-          return Mono.when(last, stopped(patience)).then(stopped(patience));
+          return Mono.when(last, stopped(patience))
+              .then(stopped(patience))
+              .doFinally(signal -> listening.dispose());
         });
   }
 
@@ -224,14 +227,6 @@ public final class Runner {
     return Flux.defer(() -> Flux.fromIterable(List.copyOf(consumers)))
         .flatMap(consumer -> consumer.stop(patience), 256)
         .then();
-  }
-
-  /** Waits before the next look, but not when there is none. */
-  private Mono<Boolean> poll() {
-    return Mono.delay(options.poll())
-        .thenReturn(true)
-        .takeUntilOther(stop.asMono())
-        .defaultIfEmpty(true);
   }
 
   private Mono<Void> look() {
@@ -245,7 +240,16 @@ public final class Runner {
                 openings.add(open(run).doFinally(signal -> opening.remove(run.id())).subscribe());
               }
             })
-        .then(Mono.defer(() -> fill(names)));
+        .then(Mono.defer(() -> fill(names)))
+        .doOnSuccess(done -> answered = true);
+  }
+
+  private Mono<Void> logged(Throwable failure) {
+    if (answered) { // Once for each time that the store goes away.
+      log.warn("looking for work failed, again soon: {}", failure.toString());
+    }
+    answered = false;
+    return Mono.empty();
   }
 
   private Mono<Run> open(Run run) {
@@ -286,7 +290,8 @@ public final class Runner {
 
   private void work(Lease lease) {
     RunKind kind = Objects.requireNonNull(kinds.get(lease.run().kind()));
-    Consumer consumer = new Consumer(store, kind, options);
+    Consumer consumer =
+        new Consumer(store, kind, options, Turns.about(lease.run().id(), changes.asFlux()));
     consumers.add(consumer);
     consumer.start(lease, () -> consumers.remove(consumer));
   }

@@ -12,7 +12,7 @@ import java.util.Objects;
  *     connection; defaults to 4
  * @param lease after how long without a sign of life another node takes a slot over; defaults to 10
  *     s
- * @param poll how often it looks for work that it was not told of; defaults to 100 ms
+ * @param poll how often it looks for work that it was not told of; defaults to 500 ms
  */
 public record RunnerOptions(String owner, int maxConsumers, Duration lease, Duration poll) {
 
@@ -25,7 +25,7 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    *     connection; defaults to 4
    * @param lease after how long without a sign of life another node takes a slot over; defaults to
    *     10 s
-   * @param poll how often it looks for work that it was not told of; defaults to 100 ms
+   * @param poll how often it looks for work that it was not told of; defaults to 500 ms
    */
   public RunnerOptions {
     Objects.requireNonNull(owner, "owner");

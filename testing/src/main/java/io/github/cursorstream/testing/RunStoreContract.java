@@ -16,4 +16,5 @@ public interface RunStoreContract
         RunRestContract,
         RunConclusionContract,
         RunDeadLetterContract,
+        RunHintContract,
         RunRaceContract {}

@@ -30,6 +30,9 @@ final class BorrowedConnections implements Connections {
   /** How long the server may take to answer a cancel request, or to take a goodbye. */
   private static final Duration PATIENCE = Duration.ofSeconds(5);
 
+  /** A pool has a time limit of its own for that. */
+  private static final Duration CONNECT = Duration.ofSeconds(10);
+
   private static final Duration GOODBYE = Duration.ofSeconds(1);
 
   private final ConnectionFactory factory;
@@ -66,6 +69,16 @@ final class BorrowedConnections implements Connections {
     public <T> Mono<T> session(Function<Connections, Mono<T>> work) {
       return Mono.defer(() -> work.apply(this));
     }
+  }
+
+  static <T> Flux<T> hold(ConnectionFactory factory, Function<Connection, Flux<T>> work) {
+    ConnectionFactory direct = factory;
+    while (direct instanceof Wrapped<?> wrapped
+        && wrapped.unwrap() instanceof ConnectionFactory inner) {
+      direct = inner;
+    }
+    return Flux.usingWhen(
+        Mono.from(direct.create()).timeout(CONNECT), work, BorrowedConnections::destroy);
   }
 
   /**
@@ -161,7 +174,7 @@ final class BorrowedConnections implements Connections {
   }
 
   private static Mono<Void> cancelRequest(Connection connection) {
-    PostgresqlConnection physical = unwrap(connection);
+    PostgresqlConnection physical = Connections.physical(connection);
     return physical == null ? Mono.empty() : physical.cancelRequest();
   }
 
@@ -170,7 +183,7 @@ final class BorrowedConnections implements Connections {
    * longer answers back into the pool.
    */
   private static Mono<Void> destroy(Connection connection) {
-    PostgresqlConnection physical = unwrap(connection);
+    PostgresqlConnection physical = Connections.physical(connection);
     Mono<Void> goodbye = physical == null ? Mono.empty() : physical.close();
     return Mono.when(bounded("cancel", cancelRequest(connection)), bounded("close", goodbye))
         .subscribeOn(loop(connection))
@@ -189,16 +202,9 @@ final class BorrowedConnections implements Connections {
   /** The event loop of the connection, which does one thing after the other. */
   private static Scheduler loop(Connection connection) {
     Scheduler loop =
-        unwrap(connection) instanceof Wrapped<?> physical ? physical.unwrap(Scheduler.class) : null;
+        Connections.physical(connection) instanceof Wrapped<?> physical
+            ? physical.unwrap(Scheduler.class)
+            : null;
     return loop == null ? Schedulers.immediate() : loop;
-  }
-
-  /** The driver's connection under a pool and other wrappers, or null if it is another driver's. */
-  private static @Nullable PostgresqlConnection unwrap(Connection connection) {
-    Object inner = connection;
-    while (!(inner instanceof PostgresqlConnection) && inner instanceof Wrapped<?> wrapped) {
-      inner = wrapped.unwrap();
-    }
-    return inner instanceof PostgresqlConnection physical ? physical : null;
   }
 }

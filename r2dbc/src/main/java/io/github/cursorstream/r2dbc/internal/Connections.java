@@ -1,10 +1,13 @@
 package io.github.cursorstream.r2dbc.internal;
 
+import io.r2dbc.postgresql.api.PostgresqlConnection;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionFactory;
+import io.r2dbc.spi.Wrapped;
 import java.time.Duration;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /** Lends a connection to a piece of work, and gets it back clean or not at all. Not API. */
@@ -39,6 +42,33 @@ public interface Connections {
    */
   static Connections of(ConnectionFactory factory) {
     return new BorrowedConnections(factory);
+  }
+
+  /**
+   * A connection of the work's own, which no pool has a share in: taken from below the pool, and
+   * closed in the end.
+   *
+   * @param factory a pool, or a plain factory
+   * @param work given the connection
+   * @param <T> what it brings
+   * @return a Flux that takes a connection for each subscription
+   */
+  static <T> Flux<T> hold(ConnectionFactory factory, Function<Connection, Flux<T>> work) {
+    return BorrowedConnections.hold(factory, work);
+  }
+
+  /**
+   * The driver's connection under a pool and other wrappers.
+   *
+   * @param connection wrapped or not
+   * @return the driver's, or null if it is another driver's
+   */
+  static @Nullable PostgresqlConnection physical(Connection connection) {
+    Object inner = connection;
+    while (!(inner instanceof PostgresqlConnection) && inner instanceof Wrapped<?> wrapped) {
+      inner = wrapped.unwrap();
+    }
+    return inner instanceof PostgresqlConnection physical ? physical : null;
   }
 
   /**

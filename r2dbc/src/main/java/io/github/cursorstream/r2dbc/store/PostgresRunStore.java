@@ -38,7 +38,8 @@ import reactor.core.publisher.Mono;
  * #migrate()}, Flyway or Liquibase install.
  *
  * <p>Each call takes a connection for as long as it lasts, and no session state: a pooler in
- * transaction mode is fine. Lease times go by the server's clock.
+ * transaction mode is fine, but for {@link #listenOn listening}. Lease times go by the server's
+ * clock.
  */
 public final class PostgresRunStore implements RunStore {
 
@@ -65,21 +66,38 @@ public final class PostgresRunStore implements RunStore {
   private static final Duration GRACE = Duration.ofSeconds(1);
 
   private final Connections connections;
+  private final ChangeListener listener;
 
-  private PostgresRunStore(Connections connections) {
+  private PostgresRunStore(Connections connections, ChangeListener listener) {
     this.connections = connections;
+    this.listener = listener;
   }
 
   /**
    * A store in this database. For work that shares a transaction with its place, it has to be the
    * database that the work writes to.
    *
-   * @param connectionFactory a pool, with a connection for each consumer of this node and one more
+   * @param connectionFactory a pool, with a connection for each consumer of this node and one more;
+   *     one beside it is taken to listen, from the factory under the pool
    * @return a store
    */
   public static PostgresRunStore create(ConnectionFactory connectionFactory) {
+    Connections connections =
+        Connections.of(Objects.requireNonNull(connectionFactory, "connectionFactory"));
+    return new PostgresRunStore(connections, new ChangeListener(connectionFactory, connections));
+  }
+
+  /**
+   * This store, which listens for changes over a connection of another factory. It is needed if the
+   * store's own leads through a pooler in transaction mode, behind which nothing is heard. Defaults
+   * to the store's own, where a pool is passed by: the connection comes from the factory under it.
+   *
+   * @param direct leads to the server itself, or to a pooler in session mode
+   * @return another store over the same tables
+   */
+  public PostgresRunStore listenOn(ConnectionFactory direct) {
     return new PostgresRunStore(
-        Connections.of(Objects.requireNonNull(connectionFactory, "connectionFactory")));
+        connections, new ChangeListener(Objects.requireNonNull(direct, "direct"), connections));
   }
 
   /**
@@ -163,7 +181,7 @@ public final class PostgresRunStore implements RunStore {
 
   @Override
   public <T> Mono<T> session(Function<? super RunStore, Mono<T>> calls) {
-    return connections.session(same -> calls.apply(new PostgresRunStore(same)));
+    return connections.session(same -> calls.apply(new PostgresRunStore(same, listener)));
   }
 
   @Override
@@ -391,6 +409,17 @@ public final class PostgresRunStore implements RunStore {
                       log(connection, run, RunEvent.Type.CHANGED, who, n + " dead letters again")
                           .thenReturn(n));
         });
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>They come by NOTIFY. While anybody is subscribed this store has one connection of its own,
+   * which listens, for all of them. If that breaks it connects again, and says {@link #ANY}.
+   */
+  @Override
+  public Flux<Long> changes() {
+    return listener.changes();
   }
 
   @Override

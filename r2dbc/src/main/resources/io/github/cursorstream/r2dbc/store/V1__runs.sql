@@ -102,6 +102,18 @@ CREATE TABLE cursorstream.event (
 );
 CREATE INDEX event_of_run ON cursorstream.event (run, id);
 
+-- Tells whoever listens that a run has changed: whatever is logged is, but for failed attempts.
+-- NOTIFY makes commits wait for each other, so it must not come with every batch.
+CREATE FUNCTION cursorstream.tell() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('cursorstream', NEW.run::text);
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER tell AFTER INSERT ON cursorstream.event FOR EACH ROW
+  WHEN (NEW.type <> 'BATCH_FAILED') EXECUTE FUNCTION cursorstream.tell();
+
 CREATE TYPE cursorstream.lease AS (number int, epoch bigint, serial bigint, after text, upto text,
   attempt int, run cursorstream.run);
 
@@ -374,6 +386,7 @@ CREATE FUNCTION cursorstream.release(p_run bigint, p_number int, p_epoch bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
   c cursorstream.consumer;
+  v_state text;
 BEGIN
   SELECT * INTO c FROM cursorstream.consumer
     WHERE run = p_run AND number = p_number AND epoch = p_epoch FOR UPDATE;
@@ -381,15 +394,18 @@ BEGIN
     RETURN;
   END IF;
   IF c.upto IS NOT NULL THEN
-    PERFORM FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+    SELECT CASE WHEN in_flight > 1 THEN state WHEN state = 'PAUSING' THEN 'PAUSED'
+        WHEN state = 'CANCELLING' THEN 'CANCELLED' ELSE state END INTO v_state
+      FROM cursorstream.run WHERE id = p_run FOR UPDATE;
     INSERT INTO cursorstream.waiting (run, after, upto, attempts)
       VALUES (p_run, c.after, c.upto, c.attempt - 1);
-    UPDATE cursorstream.run SET in_flight = in_flight - 1, waiting = waiting + 1,
-        state = CASE WHEN in_flight > 1 THEN state WHEN state = 'PAUSING' THEN 'PAUSED'
-          WHEN state = 'CANCELLING' THEN 'CANCELLED' ELSE state END,
-        ended_at = CASE WHEN in_flight = 1 AND state = 'CANCELLING' THEN clock_timestamp()
+    INSERT INTO cursorstream.event (run, type, who)
+      SELECT p_run, v_state, c.owner FROM cursorstream.run WHERE id = p_run AND state <> v_state;
+    UPDATE cursorstream.run SET in_flight = in_flight - 1, waiting = waiting + 1, state = v_state,
+        ended_at = CASE WHEN v_state = 'CANCELLED' AND state <> v_state THEN clock_timestamp()
           ELSE ended_at END
       WHERE id = p_run;
+    PERFORM pg_notify('cursorstream', p_run::text); -- there is something to do
   END IF;
   -- A new epoch: a sign of life that is on its way must not bring the lease back.
   UPDATE cursorstream.consumer SET lease_until = '-infinity', after = NULL, upto = NULL,

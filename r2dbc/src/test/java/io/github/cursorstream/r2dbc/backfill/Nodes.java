@@ -10,6 +10,7 @@ import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.RunStore;
 import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.run.RunnerOptions;
 import io.r2dbc.pool.ConnectionPool;
@@ -55,10 +56,12 @@ abstract class Nodes {
   }
 
   final Runner runner(ConnectionFactory connections, UnaryOperator<RunnerOptions> options) {
+    return runner(PostgresRunStore.create(connections), options);
+  }
+
+  final Runner runner(RunStore runs, UnaryOperator<RunnerOptions> options) {
     Runner runner =
-        Runner.create(
-            PostgresRunStore.create(connections),
-            defaults -> options.apply(defaults.poll(Duration.ofMillis(20))));
+        Runner.create(runs, defaults -> options.apply(defaults.poll(Duration.ofMillis(20))));
     runners.add(runner);
     return runner;
   }

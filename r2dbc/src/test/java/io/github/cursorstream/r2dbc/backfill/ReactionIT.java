@@ -4,14 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
+import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Runner;
+import io.github.cursorstream.run.Verb;
+import io.r2dbc.postgresql.PostgresqlConnectionFactory;
 import java.time.Duration;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -25,6 +29,9 @@ class ReactionIT extends Nodes {
   @RegisterExtension static final CleanDatabase clean = new CleanDatabase();
 
   private static final Duration BATCH = Duration.ofMillis(100);
+
+  /** 100 ms where nothing else runs; a machine that is busy with other tests may be late. */
+  private static final Duration FELT = Duration.ofSeconds(2);
 
   ReactionIT() {
     super(clean);
@@ -62,6 +69,80 @@ class ReactionIT extends Nodes {
     took = until(said, () -> now(run).state() == RunState.PAUSED);
     report("pause felt, in the rest between batches", took);
     assertThat(took).isLessThan(Duration.ofMillis(300));
+  }
+
+  /** Says or changes something, and reports how long it takes until a batch is done. */
+  private void felt(String what, RunHandle run, Mono<?> said) {
+    long before = now(run).batches();
+    long since = System.nanoTime();
+    said.block(SOON);
+    Duration took = until(since, () -> now(run).batches() > before);
+    report(what + " felt", took);
+    assertThat(took).as(what).isLessThan(FELT);
+  }
+
+  @Test
+  void whatIsSaidIsFeltAtOnceWithoutLooking() {
+    table("t", 10_000);
+    Runner node = runner(pool, options -> options.poll(Duration.ofMinutes(1)));
+    RunHandle run = start(node, backfill().process(batch -> Mono.delay(Duration.ofMillis(5))));
+    awaitBatches(run, 1);
+    run.pause().block(SOON);
+    awaitState(run, RunState.PAUSED);
+    felt("resume", run, run.resume());
+    run.consumers(0).block(SOON);
+    await().atMost(SOON).until(() -> now(run).inFlight() == 0);
+    felt("consumers(2)", run, run.consumers(2));
+    run.change(p -> p.pause(Duration.ofMinutes(1))).block(SOON);
+    AtomicLong batches = new AtomicLong(-1);
+    // They rest once those that were in flight when it was said are done.
+    await()
+        .atMost(SOON)
+        .pollInterval(Duration.ofMillis(100))
+        .until(() -> batches.getAndSet(now(run).batches()) == batches.get());
+    felt("another pace", run, run.change(p -> p.pause(Duration.ZERO)));
+    Mono<Run> end = run.onFinish().cache();
+    end.subscribe();
+    long said = System.nanoTime();
+    run.cancel().block(SOON);
+    assertThat(end.block(SOON).state()).isEqualTo(RunState.CANCELLED);
+    Duration took = Duration.ofNanos(System.nanoTime() - said);
+    report("its end felt", took);
+    assertThat(took).isLessThan(FELT);
+  }
+
+  @Test
+  void forcedPauseStopsTheBatchInFlight() {
+    table("t", 2);
+    AtomicBoolean begun = new AtomicBoolean();
+    AtomicBoolean stopped = new AtomicBoolean();
+    Runner node = runner(pool, options -> options.poll(Duration.ofMinutes(1)));
+    RunHandle run =
+        start(
+            node,
+            backfill()
+                .process(
+                    batch ->
+                        Mono.never()
+                            .doOnSubscribe(s -> begun.set(true))
+                            .doOnCancel(() -> stopped.set(true))));
+    await().atMost(SOON).untilTrue(begun);
+    long said = System.nanoTime();
+    run.say(Verb.FORCE_PAUSE, null).block(SOON);
+    Duration took = until(said, stopped::get);
+    report("forced pause felt by the batch in flight", took);
+    assertThat(took).isLessThan(FELT);
+  }
+
+  @Test
+  void nodeThatHearsNothingLooks() {
+    table("t", 50);
+    PostgresqlConnectionFactory deaf =
+        new PostgresqlConnectionFactory(
+            clean.database().configuration().database("postgres").build());
+    Runner node = runner(store.listenOn(deaf), options -> options.poll(Duration.ofMillis(200)));
+    RunHandle run = start(node, backfill().consumers(2).process(TableBatch::rows));
+    assertThat(end(run).state()).isEqualTo(RunState.SUCCEEDED);
   }
 
   @Test
@@ -132,6 +213,7 @@ class ReactionIT extends Nodes {
   @Test
   void shutdownHandsBackWhatTakesTooLong() {
     table("t", 3);
+    AtomicBoolean hangs = new AtomicBoolean();
     Runner runner = runner();
     RunHandle run =
         start(
@@ -143,8 +225,8 @@ class ReactionIT extends Nodes {
                             .rows()
                             .collectList()
                             .flatMapMany(ids -> BackfillIT.Way.update(connection, "t", ids))
-                            .then(Mono.never())));
-    await().atMost(SOON).until(() -> now(run).inFlight() == 1);
+                            .then(Mono.never().doOnSubscribe(s -> hangs.set(true)))));
+    await().atMost(SOON).untilTrue(hangs);
     long said = System.nanoTime();
     runner.shutdown(Duration.ofMillis(200)).block(SOON);
     Duration took = Duration.ofNanos(System.nanoTime() - said);

@@ -11,14 +11,22 @@ import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
 import org.slf4j.LoggerFactory;
 
-/** What a repository has logged during a test. */
-final class LoggedWarnings implements BeforeEachCallback, AfterEachCallback, ParameterResolver {
+/** What a repository, or another class, has logged during a test. */
+public final class LoggedWarnings
+    implements BeforeEachCallback, AfterEachCallback, ParameterResolver {
 
-  private final Logger logger =
-      (Logger) LoggerFactory.getLogger(CursorBasedRepository.class.getName());
+  private final Logger logger;
   private final ListAppender<ILoggingEvent> appender = new ListAppender<>();
 
-  List<String> messages() {
+  public LoggedWarnings() {
+    this(CursorBasedRepository.class);
+  }
+
+  public LoggedWarnings(Class<?> source) {
+    logger = (Logger) LoggerFactory.getLogger(source.getName());
+  }
+
+  public List<String> messages() {
     return appender.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
   }
 
