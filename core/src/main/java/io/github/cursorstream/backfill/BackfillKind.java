@@ -63,6 +63,11 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   }
 
   @Override
+  public Mono<Double> share(Run run) {
+    return source.share(run);
+  }
+
+  @Override
   public Duration rest(Run run, Duration took) {
     RunParameters parameters = run.parameters();
     return new Pace(parameters.pause(), parameters.rowsPerSecond())

@@ -37,6 +37,17 @@ public interface BatchSource<T, B extends Batch<T>> {
   Mono<List<String>> ends(Run run, int count);
 
   /**
+   * How much of the way from {@code run.start()} to {@code run.upper()} lies before {@code
+   * run.position()}, which is between them.
+   *
+   * @param run opened
+   * @return 0 to 1; empty, which is the default, if it is not known
+   */
+  default Mono<Double> share(Run run) {
+    return Mono.empty();
+  }
+
+  /**
    * Reads a range, outside of any transaction.
    *
    * @param lease with a range

@@ -2,11 +2,15 @@ package io.github.cursorstream.run;
 
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
 
 /** A run in somebody's hand: to look at it, and to steer it, from any node. */
 public final class RunHandle {
@@ -16,12 +20,14 @@ public final class RunHandle {
       new RunEvent(0, 0, Instant.EPOCH, RunEvent.Type.SUCCEEDED, "", null);
 
   private final RunStore store;
+  private final Map<String, RunKind> kinds;
   private final long id;
   private final String who;
   private final Duration poll;
 
-  RunHandle(RunStore store, long id, String who, Duration poll) {
+  RunHandle(RunStore store, Map<String, RunKind> kinds, long id, String who, Duration poll) {
     this.store = store;
+    this.kinds = kinds;
     this.id = id;
     this.who = who;
     this.poll = poll;
@@ -43,7 +49,7 @@ public final class RunHandle {
    * @return another handle
    */
   public RunHandle by(String person) {
-    return new RunHandle(store, id, person, poll);
+    return new RunHandle(store, kinds, id, person, poll);
   }
 
   /**
@@ -175,7 +181,7 @@ public final class RunHandle {
    * @return the run as it ended
    */
   public Mono<Run> onFinish() {
-    return turns().concatMap(turn -> run().filter(run -> run.state().isEnded()), 0).next();
+    return turns(poll).concatMap(turn -> run().filter(run -> run.state().isEnded()), 0).next();
   }
 
   /**
@@ -193,13 +199,51 @@ public final class RunHandle {
           // The state first: what was logged before the end is then read after it.
           Flux<RunEvent> now =
               run().flatMapMany(run -> run.state().isEnded() ? more.concatWithValues(END) : more);
-          return turns().concatMap(turn -> now, 0).takeWhile(event -> event.id() != END.id());
+          return turns(poll).concatMap(turn -> now, 0).takeWhile(event -> event.id() != END.id());
         });
   }
 
+  /**
+   * How far it is, told every second until it ends.
+   *
+   * @return as {@link #progress(Duration)}
+   */
+  public Flux<Progress> progress() {
+    return progress(Duration.ofSeconds(1));
+  }
+
+  /**
+   * How far it is, told at once, then again and again, and when it changes, until it ends. Speed
+   * and time left need some looks, so {@code progress().next()} knows the rest only. The share is
+   * known where the code of the kind is: on nodes that have registered it.
+   *
+   * @param every how long between two looks, each a query of the store and, for a table, of the
+   *     planner
+   * @return the last one tells how it ended; completes at once if there is no such run
+   */
+  public Flux<Progress> progress(Duration every) {
+    return Flux.defer(
+        () -> {
+          ProgressMeter meter = new ProgressMeter();
+          return turns(every)
+              .concatMap(turn -> run().singleOptional(), 0)
+              .takeWhile(Optional::isPresent)
+              .map(Optional::orElseThrow)
+              .concatMap(run -> progress(meter, run), 0)
+              .takeUntil(progress -> progress.state().isEnded());
+        });
+  }
+
+  private Mono<Progress> progress(ProgressMeter meter, Run run) {
+    long at = Schedulers.parallel().now(TimeUnit.NANOSECONDS);
+    return ProgressMeter.handedOut(run, kinds.get(run.kind()))
+        .singleOptional()
+        .map(handedOut -> meter.look(at, run, handedOut.orElse(null)));
+  }
+
   /** When to look at it again. */
-  private Flux<Long> turns() {
-    return Turns.of(Turns.about(id, store.changes()), poll);
+  private Flux<Long> turns(Duration every) {
+    return Turns.of(Turns.about(id, store.changes()), every);
   }
 
   /**

@@ -72,6 +72,17 @@ public interface RunKind {
   Mono<String> row(Lease lease);
 
   /**
+   * How much of the way from {@code run.start()} to {@code run.upper()} lies before {@code
+   * run.position()}, which is between them. Asked while somebody watches the progress.
+   *
+   * @param run opened
+   * @return 0 to 1; empty, which is the default, if it is not known
+   */
+  default Mono<Double> share(Run run) {
+    return Mono.empty();
+  }
+
+  /**
    * How long a consumer rests between two of its batches. Asked again and again while it rests, so
    * that a change is felt at once.
    *

@@ -195,7 +195,7 @@ public final class Runner {
    * @return a handle, whether there is such a run or not
    */
   public RunHandle handle(long id) {
-    return new RunHandle(store, id, options.owner(), options.poll());
+    return new RunHandle(store, kinds, id, options.owner(), options.poll());
   }
 
   /**

@@ -18,6 +18,10 @@ class Steps implements RunKind {
     this.last = last;
   }
 
+  final int last() {
+    return last;
+  }
+
   @Override
   public String name() {
     return name;

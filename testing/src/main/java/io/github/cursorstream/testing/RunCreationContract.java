@@ -34,7 +34,9 @@ interface RunCreationContract extends RunStoreUnderTest {
     assertThat(run.kind()).isEqualTo(runs.kind);
     assertThat(run.isOpened()).isFalse();
     assertThat(run.hasMore()).isFalse();
-    assertThat(Stream.of(run.position(), run.tail(), run.upper(), run.error(), run.endedAt()))
+    assertThat(
+            Stream.of(
+                run.start(), run.position(), run.tail(), run.upper(), run.error(), run.endedAt()))
         .containsOnlyNulls();
     assertThat(run.ahead() + run.inFlight() + run.waiting() + run.deadLetters()).isZero();
     assertThat(run.rows() + run.batches() + run.failures()).isZero();
@@ -178,6 +180,7 @@ interface RunCreationContract extends RunStoreUnderTest {
 
     assertThat(run.state()).isEqualTo(RunState.RUNNING);
     assertThat(run.isOpened()).isTrue();
+    assertThat(run.start()).isEqualTo("0");
     assertThat(run.position()).isEqualTo("0");
     assertThat(run.tail()).isEqualTo("0");
     assertThat(run.upper()).isEqualTo("9");

@@ -32,6 +32,7 @@ interface RunHandOutContract extends RunStoreUnderTest {
         .containsExactlyElementsOf(IntStream.rangeClosed(1, 12).mapToObj(TestRuns::step).toList());
     Run done = runs.run(run);
     assertThat(done.state()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(done.start()).isEqualTo("0");
     assertThat(done.position()).isEqualTo("12");
     assertThat(done.batches()).isEqualTo(12);
     assertThat(done.rows()).isEqualTo(12);

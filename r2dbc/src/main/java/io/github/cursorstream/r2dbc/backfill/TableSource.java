@@ -107,6 +107,12 @@ record TableSource<T>(
   }
 
   @Override
+  public Mono<Double> share(Run run) {
+    return batches.fraction(
+        run.start(), Objects.requireNonNull(run.position()), Objects.requireNonNull(run.upper()));
+  }
+
+  @Override
   public Flux<T> rows(Lease lease) {
     return Flux.defer(
         () -> {
