@@ -63,7 +63,7 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
   protected abstract S with(BackfillOptions<B> other);
 
   /**
-   * What it walks.
+   * What it walks, for one kind.
    *
    * @return the source, as it was described so far
    */
@@ -184,6 +184,7 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
     Objects.requireNonNull(work, "work");
     BatchSource<T, B> source = source();
     return kind(
+        source,
         (store, lease, time) ->
             counted(source.rows(lease), rows -> work.apply(source.batch(lease, rows)))
                 .timeout(lease.run().parameters().timeout())
@@ -193,21 +194,23 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
   /**
    * The code of this backfill, to be given to a runner.
    *
+   * @param source the one that the work reads
    * @param work of a batch
    * @return a kind of runs
    */
-  protected final RunKind kind(Work work) {
-    return new BackfillKind<>(options, source(), work, false);
+  protected final RunKind kind(BatchSource<T, B> source, Work work) {
+    return new BackfillKind<>(options, source, work, false);
   }
 
   /**
    * The same, for work that does nothing but by the store it is given.
    *
+   * @param source the one that the work reads
    * @param work of a batch
    * @return a kind of runs
    */
-  protected final RunKind kindInStore(Work work) {
-    return new BackfillKind<>(options, source(), work, true);
+  protected final RunKind kindInStore(BatchSource<T, B> source, Work work) {
+    return new BackfillKind<>(options, source, work, true);
   }
 
   /**

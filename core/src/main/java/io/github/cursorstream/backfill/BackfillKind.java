@@ -59,7 +59,7 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
 
   @Override
   public Mono<Lease> work(RunStore store, Lease lease, Duration time) {
-    return work.of(store, lease, time);
+    return work.of(store, lease, time).doOnNext(next -> source.done(lease));
   }
 
   @Override

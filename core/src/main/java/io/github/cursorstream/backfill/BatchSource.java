@@ -32,7 +32,7 @@ public interface BatchSource<T, B extends Batch<T>> {
    * @param run with {@code tail}, behind which they are looked for, and {@code upper}, which is the
    *     last of them if it is reached
    * @param count at most so many
-   * @return at least one
+   * @return none if there is nothing behind the tail: the work ends there, whatever its upper bound
    */
   Mono<List<String>> ends(Run run, int count);
 
@@ -76,7 +76,7 @@ public interface BatchSource<T, B extends Batch<T>> {
    * What the one row of a range holds, for the dead letters.
    *
    * @param lease with a range
-   * @return as text, JSON where there is some; empty if the row is not there any more
+   * @return as JSON; empty if it is not there any more
    */
   Mono<String> row(Lease lease);
 
@@ -91,6 +91,13 @@ public interface BatchSource<T, B extends Batch<T>> {
   default Mono<Conclusion> conclude(RunStore store, Run run) {
     return Mono.just(Conclusion.succeeded());
   }
+
+  /**
+   * Told of each range that is completed, so that what is held for it can go.
+   *
+   * @param lease with that range
+   */
+  default void done(Lease lease) {}
 
   /**
    * Whether a failure is worth looking for a bad row: not if the source went away. One of {@link

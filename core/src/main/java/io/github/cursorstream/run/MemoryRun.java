@@ -225,7 +225,8 @@ final class MemoryRun {
   /** The slots that can be taken now, by number. */
   List<Offer> offers() {
     Instant now = clock.instant();
-    boolean starting = state == RunState.RUNNING && (work.isThere(now) || isConcludable());
+    boolean left = work.isThere(now) || (work.isHandedOut() && inFlight() == 0);
+    boolean starting = state == RunState.RUNNING && left;
     boolean finishing =
         state == RunState.RUNNING || state == RunState.PAUSING || state == RunState.CANCELLING;
     return slots.values().stream()
@@ -301,30 +302,30 @@ final class MemoryRun {
 
   Lease fail(Lease lease, BatchFailure failure, Duration time) {
     MemorySlot slot = fenced(lease);
-    Range range = slot.range;
-    if (range != null) {
-      failures++;
-      error = failure.error();
-      String who = slot.who();
-      log(RunEvent.Type.BATCH_FAILED, who, failure.error());
-      String reason = putAway(range, slot.attempt, failure, who);
-      // One that is pausing or cancelling gets what was asked for; the range waits.
-      if (reason != null && state == RunState.RUNNING) {
-        become(RunState.FAILED);
-        log(RunEvent.Type.FAILED, who, reason);
-      }
+    failures++;
+    error = failure.error();
+    String who = slot.who();
+    log(RunEvent.Type.BATCH_FAILED, who, failure.error());
+    String reason = putAway(slot.range, slot.attempt, failure, who);
+    // One that is pausing or cancelling gets what was asked for; the range waits.
+    if (reason != null && state == RunState.RUNNING) {
+      become(RunState.FAILED);
+      log(RunEvent.Type.FAILED, who, reason);
     }
     return next(slot, time);
   }
 
   /** Gives back why the run fails with it, or null. */
-  private @Nullable String putAway(Range range, int attempt, BatchFailure failure, String who) {
+  private @Nullable String putAway(
+      @Nullable Range range, int attempt, BatchFailure failure, String who) {
     Instant now = clock.instant();
     DeadLetter letter = failure.deadLetter();
     boolean overBudget = letter != null && deadLetters.size() >= parameters.deadLetters();
     if (failure.fatal() || overBudget) {
-      // As a whole: a part that is put aside as well would be done twice after a retry.
-      work.again(range, attempt, now);
+      if (range != null) {
+        // As a whole: a part that is put aside as well would be done twice after a retry.
+        work.again(range, attempt, now);
+      }
       return failure.fatal()
           ? failure.error()
           : "more than " + parameters.deadLetters() + " rows had to be put aside";

@@ -72,7 +72,12 @@ final class MemoryWork {
   }
 
   void extend(@Nullable String from, List<String> found) {
-    if (hasMore() && Objects.equals(from, tail) && !found.isEmpty()) {
+    if (!hasMore() || !Objects.equals(from, tail)) {
+      return;
+    }
+    if (found.isEmpty()) {
+      upper = tail;
+    } else {
       ends.addAll(found);
       tail = ends.getLast();
     }

@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param start where the work begins, exclusive; null for the beginning
  * @param position all work up to here has been handed out; null for none
  * @param tail how far the ends of the next batches are known; null for nowhere yet
- * @param upper where the work ends, fixed when it was opened; null before that, and if there is
- *     nothing to do
+ * @param upper where the work ends, fixed when it was opened, or a word of the kind's until that is
+ *     found; null before that, and if there is nothing to do
  * @param ahead how many batches can be handed out before more ends have to be found
  * @param inFlight how many consumers hold a range
  * @param waiting how many ranges are to be done again

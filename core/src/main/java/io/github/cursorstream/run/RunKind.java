@@ -30,7 +30,7 @@ public interface RunKind {
    * @param run with {@code tail}, behind which they are looked for, and {@code upper}, which is the
    *     last of them if it is reached
    * @param count at most so many
-   * @return at least one
+   * @return none if there is nothing behind the tail: the work ends there, whatever its upper bound
    */
   Mono<List<String>> ends(Run run, int count);
 

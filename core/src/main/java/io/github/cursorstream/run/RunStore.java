@@ -167,7 +167,7 @@ public interface RunStore {
    *
    * @param run which run
    * @param tail behind which end they were looked for
-   * @param ends in order
+   * @param ends in order; none if there are no more, and the tail is where the work ends
    * @return done
    */
   Mono<Void> extend(long run, @Nullable String tail, List<String> ends);

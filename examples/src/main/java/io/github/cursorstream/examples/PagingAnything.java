@@ -2,16 +2,22 @@ package io.github.cursorstream.examples;
 
 import static org.springframework.web.reactive.function.server.RouterFunctions.route;
 
+import io.github.cursorstream.backfill.Backfill;
 import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.CursorStream;
 import io.github.cursorstream.cursor.Page;
 import io.github.cursorstream.cursor.PageRequest;
 import io.github.cursorstream.cursor.PageSource;
 import io.github.cursorstream.examples.Example.Result;
+import io.github.cursorstream.run.InMemoryRunStore;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.Runner;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -24,7 +30,7 @@ import reactor.core.publisher.Mono;
 import reactor.netty.DisposableServer;
 import reactor.util.retry.Retry;
 
-/** Reads what is no table: a list, and somebody's HTTP API. No database is needed. */
+/** Reads and backfills what is no table: a list, and somebody's HTTP API. No database is needed. */
 public final class PagingAnything {
 
   private static final int PAGE = 10;
@@ -116,9 +122,37 @@ public final class PagingAnything {
     int repeated = requests.get() - (songs.size() + PAGE - 1) / PAGE;
     System.out.printf("%nThe API fails twice with 503: %d more requests,", repeated);
     System.out.printf(" and %d of %d songs, each once, in order.%n", all.size(), songs.size());
-    boolean pass = exact && repeated == 2 && all.equals(songs);
+    boolean pass = exact && repeated == 2 && all.equals(songs) && backfill(api);
     return new Result(
         "PagingAnything", "songs=%d retries=%d".formatted(all.size(), repeated), pass);
+  }
+
+  /** The same API as long work: two consumers, and a song that cannot be played. */
+  private boolean backfill(PageSource<Song> api) {
+    Set<Song> played = ConcurrentHashMap.newKeySet();
+    Runner runner = Runner.create(InMemoryRunStore.create());
+    Run run =
+        runner
+            .runToEnd(
+                Backfill.over("play", api)
+                    .batchSize(PAGE)
+                    .consumers(2)
+                    .attempts(1)
+                    .deadLetters(1)
+                    .process(batch -> batch.rows().doOnNext(song -> play(song, played))))
+            .blockOptional()
+            .orElseThrow();
+    System.out.printf("%nA backfill of the API, in memory: %d songs played,", played.size());
+    System.out.printf(" %d put aside.%n", run.deadLetters());
+    runner.shutdown(Duration.ofSeconds(1)).block();
+    return played.size() == songs.size() - 1 && run.deadLetters() == 1;
+  }
+
+  private static void play(Song song, Set<Song> played) {
+    if (song.id() == 13) {
+      throw new IllegalStateException(song + " is scratched");
+    }
+    played.add(song);
   }
 
   private int requestsFor(CursorStream<Song> stream, int wanted) {

@@ -15,6 +15,7 @@ import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.Range;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
+import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Verb;
 import java.time.Duration;
@@ -148,6 +149,24 @@ interface RunFailureContract extends RunStoreUnderTest {
       assertThat(ranges(runs.drain())).containsExactlyInAnyOrder(step(1), step(2), step(3));
       assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
     }
+  }
+
+  @Test
+  default void aRunFailsAlsoOfWhatIsNoBatch() {
+    TestRuns runs = runs();
+    Run run = runs.opened(2, RunParameters.DEFAULTS);
+    Lease lease = runs.fail(runs.take(), fatal());
+
+    assertThat(lease.range()).isNull();
+    assertThat(runs.state(run)).isEqualTo(RunState.FAILED);
+    assertThat(runs.run(run).error()).isEqualTo("it cannot work");
+    assertThat(runs.run(run).failures()).isEqualTo(1);
+    assertThat(runs.run(run).waiting() + runs.run(run).inFlight()).isZero();
+    runs.release(lease);
+    runs.say(run, Verb.RETRY);
+    runs.extend(run, 0, 2);
+    assertThat(ranges(runs.drain())).containsExactly(step(1), step(2));
+    assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
   }
 
   @Test

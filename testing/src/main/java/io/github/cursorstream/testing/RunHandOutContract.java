@@ -15,6 +15,7 @@ import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -154,5 +155,50 @@ interface RunHandOutContract extends RunStoreUnderTest {
     assertThat(runs.run(run).hasMore()).isTrue();
     runs.extend(run, 4, 9);
     assertThat(runs.run(run).hasMore()).isFalse();
+  }
+
+  @Test
+  default void whereNoMoreEndsAreFoundTheWorkEnds() {
+    TestRuns runs = runs();
+    Run run = runs.opened(9, RunParameters.DEFAULTS);
+    runs.extend(run, 0, 2);
+    getOrNull(store().extend(run.id(), "1", List.of()));
+    assertThat(runs.run(run).hasMore()).as("of another tail").isTrue();
+
+    getOrNull(store().extend(run.id(), "2", List.of()));
+    runs.extend(run, 2, 3);
+    assertThat(runs.run(run).upper()).isEqualTo("2");
+    assertThat(runs.run(run).hasMore()).isFalse();
+    assertThat(ranges(runs.drain())).containsExactly(step(1), step(2));
+    assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
+  }
+
+  // M3
+  @Test
+  default void whereNoEndIsFoundAtAllThereIsNothingToDo() {
+    for (String start : Arrays.asList(null, "0")) {
+      TestRuns runs = runs();
+      Run run = runs.created(RunParameters.DEFAULTS);
+      get(store().open(run.id(), start, "9", "node"));
+      Lease lease = runs.take();
+      getOrNull(store().extend(run.id(), start, List.of()));
+
+      assertThat(runs.complete(lease).run().state()).isEqualTo(RunState.SUCCEEDED);
+      assertThat(runs.run(run).batches()).isZero();
+    }
+  }
+
+  @Test
+  default void aRunWhoseEndIsFoundByNobodyWhoSaysSoIsTakenOnceMore() {
+    TestRuns runs = runs();
+    Run run = runs.opened(9, RunParameters.DEFAULTS);
+    runs.extend(run, 0, 1);
+    runs.release(runs.complete(runs.take()));
+    assertThat(runs.state(run)).isEqualTo(RunState.RUNNING);
+    getOrNull(store().extend(run.id(), "1", List.of()));
+
+    Lease lease = runs.take();
+    assertThat(lease.range()).isNull();
+    assertThat(runs.complete(lease).run().state()).isEqualTo(RunState.SUCCEEDED);
   }
 }

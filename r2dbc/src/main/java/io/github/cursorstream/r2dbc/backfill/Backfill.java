@@ -145,6 +145,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
       BiFunction<? super Connection, ? super TableBatch<T>, ? extends Publisher<?>> work) {
     Objects.requireNonNull(work, "work");
     return kindInStore(
+        source,
         (store, lease, time) ->
             postgres(store)
                 .inTransaction(
@@ -177,6 +178,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   public RunKind execute(UnaryOperator<String> sql) {
     Objects.requireNonNull(sql, "sql");
     return kindInStore(
+        source,
         (store, lease, time) ->
             source
                 .condition(lease, null, 1)

@@ -471,13 +471,15 @@ public final class PostgresRunStore implements RunStore {
   public Mono<Void> extend(long run, @Nullable String tail, List<String> ends) {
     return query(
             """
-            UPDATE cursorstream.run SET ends = ends || $3::text[], tail = $4
-            WHERE id = $1 AND tail IS NOT DISTINCT FROM $2::text RETURNING id""",
+            UPDATE cursorstream.run SET ends = ends || $3::text[],
+              tail = coalesce(($3::text[])[cardinality($3::text[])], tail),
+              upper = CASE WHEN cardinality($3::text[]) = 0 THEN tail ELSE upper END
+            WHERE id = $1 AND tail IS NOT DISTINCT FROM $2::text AND tail IS DISTINCT FROM upper
+            RETURNING id""",
             row -> true,
             run,
             Statements.text(tail),
-            ends.toArray(String[]::new),
-            ends.get(ends.size() - 1))
+            ends.toArray(String[]::new))
         .then();
   }
 
