@@ -8,8 +8,8 @@ import io.r2dbc.spi.R2dbcBadGrammarException;
 import io.r2dbc.spi.R2dbcNonTransientResourceException;
 import io.r2dbc.spi.R2dbcTimeoutException;
 import java.time.Duration;
-import java.util.HashSet;
-import java.util.Set;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
@@ -64,7 +64,7 @@ class ConnectionsTest {
 
   @Test
   void sessionIsOverOneConnection() {
-    Set<Connection> used = new HashSet<>();
+    List<Connection> used = new ArrayList<>();
     Function<Connection, Mono<Integer>> noted =
         c -> {
           used.add(c);
@@ -74,8 +74,9 @@ class ConnectionsTest {
     StepVerifier.create(
             connections.session(
                 same -> same.use(noted, null).then(same.use(noted, Duration.ofMillis(300)))))
-        .expectNext(1)
+        .expectNext(2)
         .verifyComplete();
+    assertThat(used.get(0)).isSameAs(used.get(1));
     assertThat(connection.log).containsExactly("close");
   }
 
