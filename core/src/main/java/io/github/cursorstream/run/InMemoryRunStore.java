@@ -157,6 +157,20 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
+  public Mono<Remaining> remaining(long run) {
+    return one(() -> existing(run).remaining());
+  }
+
+  @Override
+  public Mono<VerbResult> move(long run, Remaining from, Remaining to, String who, String what) {
+    Objects.requireNonNull(from, "from");
+    Objects.requireNonNull(to, "to");
+    Objects.requireNonNull(who, "who");
+    Objects.requireNonNull(what, "what");
+    return one(() -> existing(run).move(from, to, who, what));
+  }
+
+  @Override
   public Flux<Run> enqueued(Set<String> kinds) {
     Set<String> known = Set.copyOf(kinds);
     return some(

@@ -125,6 +125,7 @@ final class MemoryRun {
         work.position(),
         work.tail(),
         work.upper(),
+        work.stop(),
         work.ahead(),
         inFlight(),
         work.waiting(),
@@ -196,6 +197,26 @@ final class MemoryRun {
       }
     }
     return count;
+  }
+
+  Remaining remaining() {
+    return work.remaining(deadLetters.stream().map(DeadLetter::range).toList());
+  }
+
+  /** Null if it was somewhere else. */
+  @Nullable VerbResult move(Remaining from, Remaining to, String who, String what) {
+    VerbResult allowed = Transitions.ofRemaining(state, startedAt != null, inFlight() == 0);
+    if (allowed.kind() == VerbResult.Kind.REFUSED) {
+      return allowed;
+    }
+    if (!remaining().equals(from)) {
+      return null;
+    }
+    work.move(to, clock.instant());
+    deadLetters.removeIf(letter -> !to.putAside().contains(letter.range()));
+    log(RunEvent.Type.MOVED, who, what);
+    settle(who);
+    return new VerbResult(allowed.kind(), state, allowed.reason());
   }
 
   void open(@Nullable String start, @Nullable String end, String who) {

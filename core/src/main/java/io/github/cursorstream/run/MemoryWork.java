@@ -22,6 +22,11 @@ final class MemoryWork {
 
   private final List<Waiting> waiting = new ArrayList<>();
 
+  /** What is never handed out, in order, and how many of these the position has passed. */
+  private List<Range> skipped = List.of();
+
+  private int passed;
+
   /**
    * A range to be done again.
    *
@@ -50,6 +55,11 @@ final class MemoryWork {
     return upper;
   }
 
+  /** How far ends are looked for. */
+  @Nullable String stop() {
+    return passed < skipped.size() ? skipped.get(passed).after() : upper;
+  }
+
   int ahead() {
     return ends.size();
   }
@@ -69,6 +79,33 @@ final class MemoryWork {
   void beginAgain(String end) {
     open(start, end);
     ends.clear();
+    passed = 0;
+    passSkipped();
+  }
+
+  Remaining remaining(List<Range> putAside) {
+    return new Remaining(
+        position, skipped, passed, waiting.stream().map(Waiting::range).toList(), putAside);
+  }
+
+  void move(Remaining to, Instant now) {
+    position = to.position();
+    skipped = to.skipped();
+    passed = to.passed();
+    forgetEnds();
+    waiting.removeIf(again -> !to.waiting().contains(again.range()));
+    List<Range> kept = waiting.stream().map(Waiting::range).toList();
+    to.waiting().stream()
+        .filter(range -> !kept.contains(range))
+        .forEach(range -> again(range, 0, now));
+  }
+
+  private void passSkipped() {
+    while (passed < skipped.size() && Objects.equals(position, skipped.get(passed).after())) {
+      position = skipped.get(passed).upTo();
+      tail = position;
+      passed++;
+    }
   }
 
   void extend(@Nullable String from, List<String> found) {
@@ -122,10 +159,12 @@ final class MemoryWork {
     if (end != null) {
       slot.hold(new Range(position, end), 1);
       position = end;
+      passSkipped();
     }
   }
 
   private boolean hasMore() {
-    return upper != null && !upper.equals(tail);
+    String stop = stop();
+    return stop != null && !stop.equals(tail);
   }
 }

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  * @param tail how far the ends of the next batches are known; null for nowhere yet
  * @param upper where the work ends, fixed when it was opened, or a word of the kind's until that is
  *     found; null before that, and if there is nothing to do
+ * @param stop how far batches are cut at present: where something begins that is skipped, or {@code
+ *     upper}
  * @param ahead how many batches can be handed out before more ends have to be found
  * @param inFlight how many consumers hold a range
  * @param waiting how many ranges are to be done again
@@ -46,6 +48,7 @@ public record Run(
     @Nullable String position,
     @Nullable String tail,
     @Nullable String upper,
+    @Nullable String stop,
     int ahead,
     int inFlight,
     int waiting,
@@ -73,11 +76,11 @@ public record Run(
   }
 
   /**
-   * Whether ends of batches are still to be found.
+   * Whether ends of batches are to be found.
    *
    * @return false once the last one is known, and if there is nothing to do
    */
   public boolean hasMore() {
-    return upper != null && !upper.equals(tail);
+    return stop != null && !stop.equals(tail);
   }
 }

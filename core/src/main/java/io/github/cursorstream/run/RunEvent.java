@@ -26,6 +26,8 @@ public record RunEvent(
     OPENED,
     /** Parameters were changed. */
     CHANGED,
+    /** Ranges were skipped, or are done again. */
+    MOVED,
     /** A slot was taken from an owner whose lease had run out. */
     TAKEN_OVER,
     /** A batch failed. */

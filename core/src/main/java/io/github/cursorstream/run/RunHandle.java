@@ -247,6 +247,27 @@ public final class RunHandle {
   }
 
   /**
+   * Where its work is that is still to be done. Not API: see the handles of kinds.
+   *
+   * @return as the store knows it
+   */
+  public Mono<Remaining> remaining() {
+    return store.remaining(id);
+  }
+
+  /**
+   * Moves the work that is still to be done. Not API: see the handles of kinds.
+   *
+   * @param from where it was, when it was looked at
+   * @param to where it is to be
+   * @param what for the log
+   * @return what it did; empty if it was somewhere else by then
+   */
+  public Mono<VerbResult> move(Remaining from, Remaining to, String what) {
+    return store.move(id, from, to, who, what);
+  }
+
+  /**
    * The rows that were put aside.
    *
    * @return the oldest first

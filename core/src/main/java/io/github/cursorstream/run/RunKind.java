@@ -27,7 +27,7 @@ public interface RunKind {
   /**
    * Ends of the next batches, of {@code run.parameters().batchSize()} keys each.
    *
-   * @param run with {@code tail}, behind which they are looked for, and {@code upper}, which is the
+   * @param run with {@code tail}, behind which they are looked for, and {@code stop}, which is the
    *     last of them if it is reached
    * @param count at most so many
    * @return none if there is nothing behind the tail: the work ends there, whatever its upper bound

@@ -115,6 +115,30 @@ public interface RunStore {
     return Flux.never();
   }
 
+  // What the handles of kinds ask for.
+
+  /**
+   * Where the work of a run is that is still to be done.
+   *
+   * @param run which run
+   * @return an error if there is no such run
+   */
+  Mono<Remaining> remaining(long run);
+
+  /**
+   * Moves the work that is still to be done, as {@link Transitions#ofRemaining} allows. Waiting
+   * ranges that are new are due at once, and have not been begun; what is put aside can be dropped.
+   *
+   * @param run which run
+   * @param from where it was, when it was looked at
+   * @param to where it is to be
+   * @param who for the log
+   * @param what for the log
+   * @return done or refused; empty if it was somewhere else by then; an error if there is no such
+   *     run
+   */
+  Mono<VerbResult> move(long run, Remaining from, Remaining to, String who, String what);
+
   // The protocol of consumers.
 
   /**

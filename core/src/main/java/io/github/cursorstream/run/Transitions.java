@@ -19,6 +19,8 @@ import java.util.Locale;
  */
 public final class Transitions {
 
+  private static final String UNBEGUN = "it has not begun; nothing is handed out yet";
+
   private Transitions() {}
 
   /**
@@ -96,6 +98,25 @@ public final class Transitions {
             case HELD, PAUSED, FAILED, CANCELLED -> to(SUCCEEDED, "declared done");
             case SUCCEEDED -> nothing(state, "it has succeeded already");
           };
+    };
+  }
+
+  /**
+   * Whether work that is still to be done may be moved: skipped, or done again.
+   *
+   * @param state where the run is
+   * @param opened whether its bounds are known: it has run before
+   * @param idle whether no batch is in flight
+   * @return done or refused; the state stays as it is
+   */
+  public static VerbResult ofRemaining(RunState state, boolean opened, boolean idle) {
+    return switch (state) {
+      case HELD, ENQUEUED -> refused(state, UNBEGUN);
+      case RUNNING, PAUSING, PAUSED, FAILED ->
+          !opened
+              ? refused(state, UNBEGUN)
+              : idle ? to(state, "moved") : refused(state, "batches are in flight; pause it first");
+      case CANCELLING, CANCELLED, SUCCEEDED -> ended(state);
     };
   }
 

@@ -15,6 +15,7 @@ public interface RunStoreContract
         RunFailureContract,
         RunRestContract,
         RunConclusionContract,
+        RunMoveContract,
         RunDeadLetterContract,
         RunHintContract,
         RunRaceContract {}

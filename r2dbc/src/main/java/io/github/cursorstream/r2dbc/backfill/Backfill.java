@@ -11,6 +11,7 @@ import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
 import io.github.cursorstream.run.BatchDone;
+import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunStore;
 import io.r2dbc.spi.Connection;
@@ -126,6 +127,16 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    */
   public Backfill<T> untilCaughtUp() {
     return ending(Ending.CAUGHT_UP, "untilCaughtUp()");
+  }
+
+  /**
+   * A run of this backfill in hand, to steer it by its keys.
+   *
+   * @param run from a runner of any node
+   * @return a handle
+   */
+  public BackfillHandle handle(RunHandle run) {
+    return new BackfillHandle(options().run().kind(), source, Objects.requireNonNull(run, "run"));
   }
 
   private Backfill<T> ending(Ending how, String option) {

@@ -4,11 +4,11 @@ import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Matches;
 import io.github.cursorstream.run.Conclusion;
-import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Range;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunStore;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -101,7 +101,7 @@ final class Leftovers {
         .matches(keys)
         .filterWhen(
             key ->
-                RangeOrder.of(source, apart, key)
+                RangeOrder.of(source, apart, List.of(key))
                     .map(order -> apart.stream().noneMatch(range -> order.holds(range, key))))
         .next();
   }
@@ -112,16 +112,18 @@ final class Leftovers {
         + Cursor.parse(found.first().get(0));
   }
 
-  /** What is not looked at. */
+  /** What is not looked at: what was put aside, and what is skipped. */
   private Mono<List<Range>> apart() {
-    return store.deadLetters(run.id()).map(DeadLetter::range).collectList();
+    return store
+        .remaining(run.id())
+        .map(work -> Stream.concat(work.putAside().stream(), work.skipped().stream()).toList());
   }
 
   private Mono<Matches> in(Range range, List<Range> apart) {
     Mono<List<Range>> parts =
         apart.isEmpty()
             ? Mono.just(List.of(range))
-            : RangeOrder.of(source, apart, range.after(), range.upTo())
+            : RangeOrder.of(source, apart, Arrays.asList(range.after(), range.upTo()))
                 .map(order -> order.without(range, apart));
     return parts
         .flatMapIterable(each -> each)

@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
@@ -15,22 +16,15 @@ record RangeOrder(Comparator<@Nullable String> comparator) {
 
   /** Of these positions and all of the ranges', as the database compares them. */
   static Mono<RangeOrder> of(
-      TableSource<?> source, Collection<Range> ranges, @Nullable String... others) {
-    Set<String> positions = new HashSet<>();
-    for (String other : others) {
-      if (other != null) {
-        positions.add(other);
-      }
-    }
+      TableSource<?> source, Collection<Range> ranges, Collection<@Nullable String> others) {
+    Set<@Nullable String> positions = new HashSet<>(others);
     for (Range range : ranges) {
+      positions.add(range.after());
       positions.add(range.upTo());
-      if (range.after() != null) {
-        positions.add(range.after());
-      }
     }
     return source
         .batches()
-        .order(positions)
+        .order(positions.stream().filter(Objects::nonNull).toList())
         .map(order -> new RangeOrder(Comparator.nullsFirst(order)));
   }
 
@@ -38,7 +32,7 @@ record RangeOrder(Comparator<@Nullable String> comparator) {
     return comparator.compare(left, right) < 0;
   }
 
-  private @Nullable String later(@Nullable String left, @Nullable String right) {
+  @Nullable String later(@Nullable String left, @Nullable String right) {
     return isBefore(left, right) ? right : left;
   }
 
@@ -61,6 +55,20 @@ record RangeOrder(Comparator<@Nullable String> comparator) {
       parts.add(new Range(from, range.upTo()));
     }
     return parts;
+  }
+
+  /** The same, in order, where those that overlap or touch are one. */
+  List<Range> union(Collection<Range> ranges) {
+    List<Range> union = new ArrayList<>();
+    for (Range range : inOrder(ranges)) {
+      int last = union.size() - 1;
+      if (last < 0 || isBefore(union.get(last).upTo(), range.after())) {
+        union.add(range);
+      } else if (isBefore(union.get(last).upTo(), range.upTo())) {
+        union.set(last, new Range(union.get(last).after(), range.upTo()));
+      }
+    }
+    return union;
   }
 
   /** By where they begin. */

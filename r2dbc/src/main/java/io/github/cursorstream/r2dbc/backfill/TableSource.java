@@ -103,7 +103,7 @@ record TableSource<T>(
   @Override
   public Mono<List<String>> ends(Run run, int count) {
     return batches.ends(
-        run.tail(), Objects.requireNonNull(run.upper()), run.parameters().batchSize(), count);
+        run.tail(), Objects.requireNonNull(run.stop()), run.parameters().batchSize(), count);
   }
 
   @Override

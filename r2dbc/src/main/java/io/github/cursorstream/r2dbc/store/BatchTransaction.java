@@ -82,8 +82,8 @@ final class BatchTransaction {
                 lease.epoch(),
                 lease.serial(),
                 done.rows(),
-                Statements.literal(Statements.afters(rest)),
-                Statements.literal(Statements.upTos(rest)),
+                Statements.literal(Statements.afters(Statements.ranges(rest))),
+                Statements.literal(Statements.upTos(Statements.ranges(rest))),
                 Statements.literal(Statements.attempts(rest)),
                 Statements.literal(Statements.delays(rest)),
                 time.toMillis());

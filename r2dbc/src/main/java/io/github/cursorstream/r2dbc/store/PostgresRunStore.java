@@ -10,6 +10,7 @@ import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.LostLeaseException;
 import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Remaining;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunParameters;
@@ -358,6 +359,32 @@ public final class PostgresRunStore implements RunStore {
   }
 
   @Override
+  public Mono<Remaining> remaining(long run) {
+    return query(RemainingSql.READ, Rows::remaining, run)
+        .next()
+        .switchIfEmpty(Mono.error(() -> unknown(run)));
+  }
+
+  @Override
+  public Mono<VerbResult> move(long run, Remaining from, Remaining to, String who, String what) {
+    return locked(
+        run,
+        (connection, found) -> {
+          VerbResult allowed =
+              Transitions.ofRemaining(found.state(), found.isOpened(), found.inFlight() == 0);
+          return allowed.kind() == VerbResult.Kind.REFUSED
+              ? Mono.just(allowed)
+              : RemainingSql.read(connection, run)
+                  .filter(from::equals)
+                  .flatMap(
+                      same ->
+                          RemainingSql.move(connection, run, from, to)
+                              .then(log(connection, run, RunEvent.Type.MOVED, who, what))
+                              .then(settled(connection, run, allowed, who)));
+        });
+  }
+
+  @Override
   public Flux<RunEvent> events(long run, long after) {
     return query(
         "SELECT * FROM cursorstream.event WHERE run = $1 AND id > $2 ORDER BY id",
@@ -474,7 +501,8 @@ public final class PostgresRunStore implements RunStore {
             UPDATE cursorstream.run SET ends = ends || $3::text[],
               tail = coalesce(($3::text[])[cardinality($3::text[])], tail),
               upper = CASE WHEN cardinality($3::text[]) = 0 THEN tail ELSE upper END
-            WHERE id = $1 AND tail IS NOT DISTINCT FROM $2::text AND tail IS DISTINCT FROM upper
+            WHERE id = $1 AND tail IS NOT DISTINCT FROM $2::text
+              AND tail IS DISTINCT FROM coalesce(skip_after[skips_passed + 1], upper)
             RETURNING id""",
             row -> true,
             run,
@@ -543,8 +571,8 @@ public final class PostgresRunStore implements RunStore {
                 lease.epoch(),
                 lease.serial(),
                 done.rows(),
-                Statements.afters(rest),
-                Statements.upTos(rest),
+                Statements.afters(Statements.ranges(rest)),
+                Statements.upTos(Statements.ranges(rest)),
                 Statements.attempts(rest),
                 Statements.delays(rest),
                 time.toMillis());
@@ -586,8 +614,8 @@ public final class PostgresRunStore implements RunStore {
             lease.epoch(),
             lease.serial(),
             failure.error(),
-            Statements.afters(again),
-            Statements.upTos(again),
+            Statements.afters(Statements.ranges(again)),
+            Statements.upTos(Statements.ranges(again)),
             Statements.attempts(again),
             Statements.delays(again),
             Statements.text(dead == null ? null : dead.range().after()),
@@ -708,6 +736,11 @@ public final class PostgresRunStore implements RunStore {
         .then();
   }
 
+  private static IllegalArgumentException unknown(long run) {
+    return new IllegalArgumentException(
+        "a run of the store required but there is none with id " + run);
+  }
+
   /** Works on a run while its slots and then itself are locked: everybody locks in this order. */
   private <T> Mono<T> locked(long run, BiFunction<Connection, Run, Mono<T>> work) {
     return connections.use(
@@ -729,12 +762,7 @@ public final class PostgresRunStore implements RunStore {
                                 Rows::run,
                                 run)
                             .next())
-                    .switchIfEmpty(
-                        Mono.error(
-                            () ->
-                                new IllegalArgumentException(
-                                    "a run of the store required but there is none with id "
-                                        + run)))
+                    .switchIfEmpty(Mono.error(() -> unknown(run)))
                     .flatMap(found -> work.apply(connection, found))),
         TIMEOUT);
   }

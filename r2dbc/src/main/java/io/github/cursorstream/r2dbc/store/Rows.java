@@ -3,6 +3,7 @@ package io.github.cursorstream.r2dbc.store;
 import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.Range;
+import io.github.cursorstream.run.Remaining;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunParameters;
@@ -10,7 +11,10 @@ import io.github.cursorstream.run.RunState;
 import io.r2dbc.spi.Row;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** What the store's tables hold, as values. */
 final class Rows {
@@ -40,7 +44,8 @@ final class Rows {
         row.get("position", String.class),
         row.get("tail", String.class),
         row.get("upper", String.class),
-        Objects.requireNonNull(row.get("ends", String[].class)).length,
+        stop(row),
+        texts(row, "ends").length,
         integer(row, "in_flight"),
         integer(row, "waiting"),
         number(row, "rows"),
@@ -51,6 +56,31 @@ final class Rows {
         Objects.requireNonNull(row.get("created_at", Instant.class)),
         row.get("started_at", Instant.class),
         row.get("ended_at", Instant.class));
+  }
+
+  private static @Nullable String stop(Row row) {
+    String[] skipped = texts(row, "skip_after");
+    int passed = integer(row, "skips_passed");
+    return passed < skipped.length ? skipped[passed] : row.get("upper", String.class);
+  }
+
+  static Remaining remaining(Row row) {
+    return new Remaining(
+        row.get("position", String.class),
+        ranges(row, "skip"),
+        integer(row, "skips_passed"),
+        ranges(row, "waiting"),
+        ranges(row, "letter"));
+  }
+
+  private static List<Range> ranges(Row row, String name) {
+    String[] afters = texts(row, name + "_after");
+    String[] upTos = texts(row, name + "_upto");
+    return IntStream.range(0, upTos.length).mapToObj(i -> new Range(afters[i], upTos[i])).toList();
+  }
+
+  private static String[] texts(Row row, String column) {
+    return Objects.requireNonNull(row.get(column, String[].class), column);
   }
 
   static Lease lease(Row row) {

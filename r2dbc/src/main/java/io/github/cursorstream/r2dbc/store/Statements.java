@@ -1,6 +1,7 @@
 package io.github.cursorstream.r2dbc.store;
 
 import io.github.cursorstream.run.Again;
+import io.github.cursorstream.run.Range;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Parameters;
 import io.r2dbc.spi.R2dbcType;
@@ -41,12 +42,16 @@ final class Statements {
     return statement;
   }
 
-  static String[] afters(List<Again> ranges) {
-    return ranges.stream().map(each -> each.range().after()).toArray(String[]::new);
+  static String[] afters(List<Range> ranges) {
+    return ranges.stream().map(Range::after).toArray(String[]::new);
   }
 
-  static String[] upTos(List<Again> ranges) {
-    return ranges.stream().map(each -> each.range().upTo()).toArray(String[]::new);
+  static String[] upTos(List<Range> ranges) {
+    return ranges.stream().map(Range::upTo).toArray(String[]::new);
+  }
+
+  static List<Range> ranges(List<Again> again) {
+    return again.stream().map(Again::range).toList();
   }
 
   static Integer[] attempts(List<Again> ranges) {

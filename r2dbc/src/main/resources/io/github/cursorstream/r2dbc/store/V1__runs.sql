@@ -36,6 +36,10 @@ CREATE TABLE cursorstream.run (
   tail text,
   upper text,
   ends text[] NOT NULL DEFAULT '{}',
+  -- Ranges that are never handed out, in order, and how many of them the position has passed.
+  skip_after text[] NOT NULL DEFAULT '{}',
+  skip_upto text[] NOT NULL DEFAULT '{}',
+  skips_passed int NOT NULL DEFAULT 0,
   in_flight int NOT NULL DEFAULT 0,
   waiting int NOT NULL DEFAULT 0,
   rows bigint NOT NULL DEFAULT 0,
@@ -175,6 +179,12 @@ BEGIN
   IF v_upto IS NOT NULL THEN
     r.in_flight := r.in_flight + 1;
   END IF;
+  WHILE r.skips_passed < cardinality(r.skip_after)
+      AND r.position IS NOT DISTINCT FROM r.skip_after[r.skips_passed + 1] LOOP
+    r.skips_passed := r.skips_passed + 1;
+    r.position := r.skip_upto[r.skips_passed];
+    r.tail := r.position;
+  END LOOP;
   IF r.in_flight = 0 THEN
     IF r.state = 'RUNNING' AND r.gate IS NULL AND r.waiting = 0
         AND r.position IS NOT DISTINCT FROM r.upper THEN
@@ -186,6 +196,7 @@ BEGIN
     END IF;
   END IF;
   UPDATE cursorstream.run SET state = v_state, position = r.position, ends = r.ends,
+      tail = r.tail, skips_passed = r.skips_passed,
       in_flight = r.in_flight, waiting = r.waiting, rows = rows + p_rows,
       batches = batches + p_done,
       ended_at = CASE WHEN v_state IN ('SUCCEEDED', 'CANCELLED') THEN clock_timestamp()
@@ -312,6 +323,7 @@ BEGIN
         upper = coalesce(p_upper, upper), ends = '{}',
         position = CASE WHEN p_upper IS NULL THEN position ELSE start END,
         tail = CASE WHEN p_upper IS NULL THEN tail ELSE start END,
+        skips_passed = CASE WHEN p_upper IS NULL THEN skips_passed ELSE 0 END,
         dead_letters = CASE WHEN p_upper IS NULL THEN dead_letters ELSE 0 END,
         error = CASE WHEN p_state = 'FAILED' THEN p_why ELSE error END,
         ended_at = CASE WHEN p_state <> 'RUNNING' THEN clock_timestamp() END
