@@ -29,6 +29,7 @@ final class Consumer {
   private final RunStore store;
   private final RunKind kind;
   private final RunnerOptions options;
+  private final Lease taken;
   private final Flux<Long> hints;
   private final Scheduler time = Schedulers.parallel();
   private final Sinks.Empty<Void> stop = Sinks.empty();
@@ -42,20 +43,21 @@ final class Consumer {
   private long begun;
   private long done;
 
-  Consumer(RunStore store, RunKind kind, RunnerOptions options, Flux<Long> hints) {
+  Consumer(RunStore store, RunKind kind, RunnerOptions options, Lease taken, Flux<Long> changes) {
     this.store = store;
     this.kind = kind;
     this.options = options;
-    this.hints = hints;
+    this.taken = taken;
+    this.hints = Turns.about(run(), changes);
+    this.lease = taken;
   }
 
   /** A life-cycle edge: goes on by itself until {@code atEnd}. */
-  void start(Lease taken, Runnable atEnd) {
-    lease = taken;
+  void start(Runnable atEnd) {
     running =
         Mono.defer(this::step)
             .repeat(() -> lease != null)
-            .takeUntilOther(Flux.merge(lost(taken), lookingAhead()))
+            .takeUntilOther(Flux.merge(lost(), lookingAhead()))
             .doFinally(
                 signal -> {
                   atEnd.run();
@@ -68,10 +70,23 @@ final class Consumer {
                     log.warn("consumer of run {} ended, to be taken over", taken.run().name(), e));
   }
 
-  /** Ends behind the batch in flight, or without it if it takes too long. */
-  Mono<Void> stop(Duration patience) {
+  long run() {
+    return taken.run().id();
+  }
+
+  boolean isStopping() {
+    return stopping;
+  }
+
+  /** Ends behind the batch in flight. */
+  void stop() {
     stopping = true;
     stop.tryEmitEmpty();
+  }
+
+  /** Ends behind the batch in flight, or without it if it takes too long. */
+  Mono<Void> stop(Duration patience) {
+    stop();
     return ended
         .asMono()
         .timeout(
@@ -246,7 +261,7 @@ final class Consumer {
   // Beside the work.
 
   /** Gives signs of life; emits when one says that the slot is not ours any more. */
-  private Flux<Boolean> lost(Lease taken) {
+  private Flux<Boolean> lost() {
     return Flux.merge(Flux.interval(options.lease().dividedBy(3), time), hints)
         .onBackpressureLatest()
         .concatMap(

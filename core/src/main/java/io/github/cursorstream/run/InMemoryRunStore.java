@@ -41,6 +41,9 @@ public final class InMemoryRunStore implements RunStore {
   /** By id. Guards itself, and all that it holds. */
   private final SortedMap<Long, MemoryRun> runs = new TreeMap<>();
 
+  /** Guarded by the runs. */
+  private final MemoryNodes nodes;
+
   /** What was changed and is not told yet. Guarded by the runs. */
   private final List<Long> changed = new ArrayList<>();
 
@@ -48,6 +51,7 @@ public final class InMemoryRunStore implements RunStore {
 
   private InMemoryRunStore(Scheduler clock) {
     this.clock = () -> Instant.EPOCH.plusNanos(clock.now(TimeUnit.NANOSECONDS));
+    this.nodes = new MemoryNodes(this.clock, runs.values());
   }
 
   /**
@@ -171,6 +175,32 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
+  public Mono<Long> attend(String owner, Set<String> kinds, int room, Duration time) {
+    Objects.requireNonNull(owner, "owner");
+    Objects.requireNonNull(time, "time");
+    Set<String> known = Set.copyOf(kinds);
+    return one(
+        () -> {
+          if (nodes.attend(owner, known, room, time)) {
+            changed.add(ANY);
+          }
+          return nodes.surplus(owner).map(MemoryRun::id).orElse(null);
+        });
+  }
+
+  @Override
+  public Mono<Void> leave(String owner) {
+    Objects.requireNonNull(owner, "owner");
+    return one(
+        () -> {
+          if (nodes.leave(owner)) {
+            changed.add(ANY);
+          }
+          return null;
+        });
+  }
+
+  @Override
   public Flux<Run> enqueued(Set<String> kinds) {
     Set<String> known = Set.copyOf(kinds);
     return some(
@@ -213,6 +243,7 @@ public final class InMemoryRunStore implements RunStore {
             runs.values().stream()
                 .filter(run -> known.contains(run.kind()))
                 .flatMap(run -> run.offers().stream())
+                .filter(offer -> nodes.mayTake(owner, offer))
                 // The sort is stable: the oldest run's first.
                 .min(Comparator.comparing((MemoryRun.Offer offer) -> !offer.holdsRange()))
                 .map(offer -> offer.take(owner, lease))

@@ -63,6 +63,14 @@ final class MemoryRun {
       return slot.range != null;
     }
 
+    MemoryRun run() {
+      return MemoryRun.this;
+    }
+
+    Instant freeSince() {
+      return slot.until;
+    }
+
     Lease take(String owner, Duration lease) {
       if (slot.owner != null) {
         log(RunEvent.Type.TAKEN_OVER, owner, "consumer " + slot.number + " from " + slot.owner);
@@ -259,6 +267,16 @@ final class MemoryRun {
         .toList();
   }
 
+  /** How many slots somebody holds. */
+  int held(String owner) {
+    Instant now = clock.instant();
+    return (int) slots.values().stream().filter(slot -> slot.isHeldBy(owner, now)).count();
+  }
+
+  boolean isRunning() {
+    return state == RunState.RUNNING;
+  }
+
   boolean renew(Lease lease, Duration time) {
     MemorySlot slot = slots.get(lease.number());
     if (slot == null || !slot.isOf(lease)) {
@@ -278,7 +296,7 @@ final class MemoryRun {
         changed.accept(id);
       }
       String who = slot.who();
-      slot.free(++epoch);
+      slot.free(++epoch, clock.instant());
       fitSlots();
       settle(who);
     }
@@ -412,7 +430,7 @@ final class MemoryRun {
         work.again(range, slot.attempt - 1, now);
         slot.hold(null, 0);
       }
-      slot.free(++epoch);
+      slot.free(++epoch, now);
     }
     fitSlots();
   }
@@ -423,7 +441,7 @@ final class MemoryRun {
     }
     slots.values().removeIf(slot -> slot.number > parameters.consumers() && slot.range == null);
     for (int number = 1; number <= parameters.consumers(); number++) {
-      slots.computeIfAbsent(number, MemorySlot::new);
+      slots.computeIfAbsent(number, n -> new MemorySlot(n, clock.instant()));
     }
   }
 

@@ -10,16 +10,24 @@ final class MemorySlot {
   @Nullable String owner;
   long epoch;
   long serial;
-  Instant until = Instant.MIN;
+
+  /** When the lease ends; without an owner, when the slot became free. */
+  Instant until;
+
   @Nullable Range range;
   int attempt;
 
-  MemorySlot(int number) {
+  MemorySlot(int number, Instant now) {
     this.number = number;
+    this.until = now;
   }
 
   boolean isFree(Instant now) {
     return owner == null || !until.isAfter(now);
+  }
+
+  boolean isHeldBy(String who, Instant now) {
+    return who.equals(owner) && !isFree(now);
   }
 
   boolean isOf(Lease lease) {
@@ -35,9 +43,9 @@ final class MemorySlot {
     attempt = begun;
   }
 
-  void free(long next) {
+  void free(long next, Instant now) {
     owner = null;
     epoch = next;
-    until = Instant.MIN;
+    until = now;
   }
 }

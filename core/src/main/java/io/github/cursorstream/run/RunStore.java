@@ -154,6 +154,37 @@ public interface RunStore {
   }
 
   /**
+   * The most consumers that a node of this store can have: each may take a connection, and their
+   * signs of life need one too.
+   *
+   * @return {@link Integer#MAX_VALUE} if it is not known, which is the default
+   */
+  default int maxConsumers() {
+    return Integer.MAX_VALUE;
+  }
+
+  /**
+   * A sign of life of a node. Nodes that are there share the slots of a run: who has room and holds
+   * the fewest takes the next one, and who holds at least two more than another that has room hands
+   * one back. Nodes that were never here take what they find.
+   *
+   * @param owner who it is, as for {@link #take}
+   * @param kinds whose code is there
+   * @param room how many slots it works on at a time, over all runs
+   * @param time how long it counts as being there without another sign of life
+   * @return a run of which it is to hand one slot back between batches; empty for none
+   */
+  Mono<Long> attend(String owner, Set<String> kinds, int room, Duration time);
+
+  /**
+   * A node takes no more work: the others need not leave any to it.
+   *
+   * @param owner who it is
+   * @return done, also if it was never here
+   */
+  Mono<Void> leave(String owner);
+
+  /**
    * Runs that wait to be opened, and for nothing else: those whose dependency has not succeeded are
    * left out.
    *
@@ -198,7 +229,9 @@ public interface RunStore {
 
   /**
    * Takes a slot that is free, or whose lease has run out, of a run that has something to do for
-   * it. Slots that hold a range come first. A slot that holds a range has it begun once more.
+   * it. Slots that hold a range come first. A slot that holds a range has it begun once more. One
+   * that holds none is left for a second to other nodes that {@link #attend}, have room and hold
+   * fewer of that run.
    *
    * @param owner who takes it
    * @param kinds whose code is here

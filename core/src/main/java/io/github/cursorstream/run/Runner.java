@@ -65,15 +65,27 @@ public final class Runner {
    * @param store which runs
    * @param options from the defaults
    * @return a runner that does nothing yet
+   * @throws IllegalArgumentException if the store has too few connections for that many consumers
    */
   public static Runner create(RunStore store, UnaryOperator<RunnerOptions> options) {
     String owner =
         ProcessHandle.current().pid()
             + "-"
             + Integer.toHexString(ThreadLocalRandom.current().nextInt());
+    int most = store.maxConsumers();
     RunnerOptions defaults =
-        new RunnerOptions(owner, 4, Duration.ofSeconds(10), Duration.ofMillis(500));
-    return new Runner(Objects.requireNonNull(store, "store"), options.apply(defaults));
+        new RunnerOptions(
+            owner, Math.max(1, Math.min(4, most)), Duration.ofSeconds(10), Duration.ofMillis(500));
+    RunnerOptions chosen = options.apply(defaults);
+    if (chosen.maxConsumers() > most) {
+      throw new IllegalArgumentException(
+          "maxConsumers <= "
+              + most
+              + " required, one less than the pool of the store has connections, but it was "
+              + chosen.maxConsumers()
+              + "; enlarge the pool");
+    }
+    return new Runner(store, chosen);
   }
 
   /**
@@ -96,7 +108,7 @@ public final class Runner {
               .changes()
               .subscribe(changes::tryEmitNext, e -> log.warn("changes are not heard of", e));
       loop =
-          Turns.of(changes.asFlux(), options.poll())
+          Turns.of(changes.asFlux(), shorter(options.poll(), options.lease().dividedBy(3)))
               .takeUntilOther(stop.asMono())
               .concatMap(turn -> look().onErrorResume(this::logged), 0)
               .doFinally(signal -> looked.tryEmitEmpty())
@@ -217,7 +229,7 @@ public final class Runner {
                   ? looked.asMono().timeout(patience, Mono.fromRunnable(loop::dispose))
                   : Mono.empty();
           // Again, for a slot that it took meanwhile.
-          return Mono.when(last, stopped(patience))
+          return Mono.when(last.then(left()), stopped(patience))
               .then(stopped(patience))
               .doFinally(signal -> listening.dispose());
         });
@@ -229,10 +241,26 @@ public final class Runner {
         .then();
   }
 
+  private static Duration shorter(Duration one, Duration other) {
+    return one.compareTo(other) < 0 ? one : other;
+  }
+
+  private Mono<Void> left() {
+    return store
+        .leave(options.owner())
+        .onErrorResume(
+            e -> {
+              log.debug("the others will learn when the lease has run out", e);
+              return Mono.empty();
+            });
+  }
+
   private Mono<Void> look() {
     Set<String> names = Set.copyOf(kinds.keySet());
     return store
-        .enqueued(names)
+        .attend(options.owner(), names, options.maxConsumers(), options.lease())
+        .doOnNext(this::handBack)
+        .thenMany(store.enqueued(names))
         // Beside everything else: its bounds may have to wait for somebody's transaction.
         .doOnNext(
             run -> {
@@ -271,6 +299,14 @@ public final class Runner {
             });
   }
 
+  /** One after the other: the node that is to have them may be slow, or take another's. */
+  private void handBack(long run) {
+    List<Consumer> those = consumers.stream().filter(each -> each.run() == run).toList();
+    if (those.stream().noneMatch(Consumer::isStopping)) {
+      those.stream().findAny().ifPresent(Consumer::stop);
+    }
+  }
+
   /** Takes slots while there are some and this node has room. */
   private Mono<Void> fill(Set<String> names) {
     if (stopping || consumers.size() >= options.maxConsumers()) {
@@ -290,9 +326,8 @@ public final class Runner {
 
   private void work(Lease lease) {
     RunKind kind = Objects.requireNonNull(kinds.get(lease.run().kind()));
-    Consumer consumer =
-        new Consumer(store, kind, options, Turns.about(lease.run().id(), changes.asFlux()));
+    Consumer consumer = new Consumer(store, kind, options, lease, changes.asFlux());
     consumers.add(consumer);
-    consumer.start(lease, () -> consumers.remove(consumer));
+    consumer.start(() -> consumers.remove(consumer));
   }
 }

@@ -9,10 +9,11 @@ import java.util.Objects;
  * @param owner how the log and other nodes call this node; defaults to the process id and a random
  *     number
  * @param maxConsumers how many slots it works on at a time, over all runs; each may take a
- *     connection; defaults to 4
+ *     connection; defaults to 4, or to one less than the pool has, if that is known and less
  * @param lease after how long without a sign of life another node takes a slot over; defaults to 10
  *     s
- * @param poll how often it looks for work that it was not told of; defaults to 500 ms
+ * @param poll how often it looks for work that it was not told of, at least three times per lease;
+ *     defaults to 500 ms
  */
 public record RunnerOptions(String owner, int maxConsumers, Duration lease, Duration poll) {
 
@@ -22,10 +23,11 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    * @param owner how the log and other nodes call this node; defaults to the process id and a
    *     random number
    * @param maxConsumers how many slots it works on at a time, over all runs; each may take a
-   *     connection; defaults to 4
+   *     connection; defaults to 4, or to one less than the pool has, if that is known and less
    * @param lease after how long without a sign of life another node takes a slot over; defaults to
    *     10 s
-   * @param poll how often it looks for work that it was not told of; defaults to 500 ms
+   * @param poll how often it looks for work that it was not told of, at least three times per
+   *     lease; defaults to 500 ms
    */
   public RunnerOptions {
     Objects.requireNonNull(owner, "owner");

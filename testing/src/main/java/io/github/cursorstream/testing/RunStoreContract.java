@@ -18,4 +18,5 @@ public interface RunStoreContract
         RunMoveContract,
         RunDeadLetterContract,
         RunHintContract,
+        RunShareContract,
         RunRaceContract {}

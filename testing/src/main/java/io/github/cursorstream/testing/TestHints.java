@@ -2,6 +2,7 @@ package io.github.cursorstream.testing;
 
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunParameters;
+import io.github.cursorstream.run.RunStore;
 import java.time.Duration;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -35,6 +36,15 @@ final class TestHints implements AutoCloseable {
 
   /** Whether somebody who waits hears that the run changed when this is done. */
   boolean of(Run run, Runnable done) {
+    return of(run.id(), done);
+  }
+
+  /** Whether somebody who waits hears that any run may have changed when this is done. */
+  boolean ofAny(Runnable done) {
+    return of(RunStore.ANY, done);
+  }
+
+  private boolean of(long run, Runnable done) {
     // Hints come in order: whatever was done before is heard before this.
     if (!hearsOf(created().id(), PATIENCE)) {
       throw new AssertionError("a new run is not heard of");
@@ -42,7 +52,7 @@ final class TestHints implements AutoCloseable {
     done.run();
     long end = created().id();
     for (Long id = next(PATIENCE); id != null && id != end; id = next(PATIENCE)) {
-      if (id == run.id()) {
+      if (id == run) {
         return true;
       }
     }

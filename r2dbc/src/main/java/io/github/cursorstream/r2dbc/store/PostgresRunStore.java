@@ -67,10 +67,12 @@ public final class PostgresRunStore implements RunStore {
   private static final Duration GRACE = Duration.ofSeconds(1);
 
   private final Connections connections;
+  private final int poolSize;
   private final ChangeListener listener;
 
-  private PostgresRunStore(Connections connections, ChangeListener listener) {
+  private PostgresRunStore(Connections connections, int poolSize, ChangeListener listener) {
     this.connections = connections;
+    this.poolSize = poolSize;
     this.listener = listener;
   }
 
@@ -85,7 +87,10 @@ public final class PostgresRunStore implements RunStore {
   public static PostgresRunStore create(ConnectionFactory connectionFactory) {
     Connections connections =
         Connections.of(Objects.requireNonNull(connectionFactory, "connectionFactory"));
-    return new PostgresRunStore(connections, new ChangeListener(connectionFactory, connections));
+    return new PostgresRunStore(
+        connections,
+        PoolSize.of(connectionFactory),
+        new ChangeListener(connectionFactory, connections));
   }
 
   /**
@@ -98,7 +103,9 @@ public final class PostgresRunStore implements RunStore {
    */
   public PostgresRunStore listenOn(ConnectionFactory direct) {
     return new PostgresRunStore(
-        connections, new ChangeListener(Objects.requireNonNull(direct, "direct"), connections));
+        connections,
+        poolSize,
+        new ChangeListener(Objects.requireNonNull(direct, "direct"), connections));
   }
 
   /**
@@ -182,7 +189,7 @@ public final class PostgresRunStore implements RunStore {
 
   @Override
   public <T> Mono<T> session(Function<? super RunStore, Mono<T>> calls) {
-    return connections.session(same -> calls.apply(new PostgresRunStore(same, listener)));
+    return connections.session(same -> calls.apply(new PostgresRunStore(same, poolSize, listener)));
   }
 
   @Override
@@ -295,7 +302,7 @@ public final class PostgresRunStore implements RunStore {
               WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
             freed AS (
               UPDATE cursorstream.consumer SET epoch = epoch + 1, serial = serial + 1,
-                lease_until = '-infinity', after = NULL, upto = NULL WHERE run = $1)
+                lease_until = clock_timestamp(), after = NULL, upto = NULL WHERE run = $1)
             UPDATE cursorstream.run SET in_flight = 0,
               waiting = waiting + (SELECT count(*) FROM held) WHERE id = $1""",
             run)
@@ -318,7 +325,7 @@ public final class PostgresRunStore implements RunStore {
                       """
                       WITH surplus AS (
                         UPDATE cursorstream.consumer SET epoch = epoch + 1,
-                          lease_until = '-infinity'
+                          lease_until = clock_timestamp()
                         WHERE run = $1 AND number > $2 AND upto IS NULL)
                       INSERT INTO cursorstream.consumer (run, number)
                       SELECT $1, generate_series(1, $2) ON CONFLICT DO NOTHING""",
@@ -509,6 +516,28 @@ public final class PostgresRunStore implements RunStore {
             Statements.text(tail),
             ends.toArray(String[]::new))
         .then();
+  }
+
+  @Override
+  public int maxConsumers() {
+    return poolSize - 1;
+  }
+
+  @Override
+  public Mono<Long> attend(String owner, Set<String> kinds, int room, Duration time) {
+    return query(
+            "SELECT run FROM cursorstream.attend($1, $2, $3, $4) AS run",
+            row -> Rows.number(row, "run"),
+            owner,
+            kinds.stream().sorted().toArray(String[]::new),
+            room,
+            time.toMillis())
+        .next();
+  }
+
+  @Override
+  public Mono<Void> leave(String owner) {
+    return query("SELECT true FROM cursorstream.leave($1)", row -> true, owner).then();
   }
 
   @Override

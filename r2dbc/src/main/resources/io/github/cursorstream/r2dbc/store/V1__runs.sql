@@ -65,13 +65,21 @@ CREATE TABLE cursorstream.consumer (
   number int NOT NULL,
   owner text,
   epoch bigint NOT NULL DEFAULT 0,
-  lease_until timestamptz NOT NULL DEFAULT '-infinity',
+  lease_until timestamptz NOT NULL DEFAULT clock_timestamp(), -- of a free one: since when it is
   serial bigint NOT NULL DEFAULT 0,
   after text,
   upto text,
   attempt int NOT NULL DEFAULT 0,
   PRIMARY KEY (run, number)
 ) WITH (fillfactor = 20);
+
+-- Nodes that are there, by their own signs of life.
+CREATE TABLE cursorstream.node (
+  owner text PRIMARY KEY,
+  kinds text[] NOT NULL,
+  room int NOT NULL, -- the most slots it works on at a time
+  seen_until timestamptz NOT NULL
+) WITH (fillfactor = 50);
 
 -- Ranges to be done again.
 CREATE TABLE cursorstream.waiting (
@@ -212,7 +220,7 @@ BEGIN
   v_freed := (v_upto IS NULL AND p_number > r.consumers)::int;
   UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
       attempt = v_attempt, epoch = epoch + v_freed,
-      lease_until = CASE WHEN v_freed = 1 THEN '-infinity'
+      lease_until = CASE WHEN v_freed = 1 THEN clock_timestamp()
         ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
     WHERE run = p_run AND number = p_number
     RETURNING number, epoch - v_freed, serial, after, upto, attempt
@@ -420,12 +428,71 @@ BEGIN
     PERFORM pg_notify('cursorstream', p_run::text); -- there is something to do
   END IF;
   -- A new epoch: a sign of life that is on its way must not bring the lease back.
-  UPDATE cursorstream.consumer SET lease_until = '-infinity', after = NULL, upto = NULL,
+  UPDATE cursorstream.consumer SET lease_until = clock_timestamp(), after = NULL, upto = NULL,
       epoch = epoch + 1, serial = serial + 1 WHERE run = p_run AND number = p_number;
 END
 $$;
 
--- Takes a slot that is free or lapsed, of a run that has something to do for it.
+-- How many slots somebody holds, of one run or of all.
+CREATE FUNCTION cursorstream.held(p_owner text, p_run bigint) RETURNS bigint
+LANGUAGE sql AS $$
+  SELECT count(*) FROM cursorstream.consumer
+    WHERE owner = p_owner AND lease_until > clock_timestamp() AND (p_run IS NULL OR run = p_run)
+$$;
+
+-- Whether another node that has room holds fewer slots of a run, by so many.
+CREATE FUNCTION cursorstream.outdone(p_owner text, p_run bigint, p_kind text, p_by int)
+RETURNS boolean
+LANGUAGE sql AS $$
+  SELECT EXISTS (SELECT FROM cursorstream.node AS n
+    WHERE n.owner <> p_owner AND n.seen_until > clock_timestamp() AND p_kind = ANY (n.kinds)
+      AND cursorstream.held(n.owner, p_run) + p_by <= cursorstream.held(p_owner, p_run)
+      AND cursorstream.held(n.owner, NULL) < n.room)
+$$;
+
+-- A sign of life of a node. Returns a run of which it is to hand a slot back to another node.
+CREATE FUNCTION cursorstream.attend(p_owner text, p_kinds text[], p_room int, p_time_ms bigint)
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  n cursorstream.node;
+  v_time interval := p_time_ms * interval '1 ms';
+BEGIN
+  SELECT * INTO n FROM cursorstream.node WHERE owner = p_owner;
+  -- Nodes look oftener than they have to say that they live.
+  IF n.owner IS NULL OR n.kinds <> p_kinds OR n.room <> p_room
+      OR n.seen_until < clock_timestamp() + v_time * 0.7 THEN
+    INSERT INTO cursorstream.node (owner, kinds, room, seen_until)
+      VALUES (p_owner, p_kinds, p_room, clock_timestamp() + v_time)
+      ON CONFLICT (owner) DO UPDATE SET kinds = EXCLUDED.kinds, room = EXCLUDED.room,
+        seen_until = EXCLUDED.seen_until;
+    IF n.owner IS NULL OR n.kinds <> p_kinds OR n.room <> p_room
+        OR n.seen_until < clock_timestamp() THEN
+      PERFORM pg_notify('cursorstream', '0'); -- there are others to share with
+      DELETE FROM cursorstream.node WHERE owner IN (SELECT owner FROM cursorstream.node
+        WHERE seen_until < clock_timestamp() - interval '1 hour' FOR UPDATE SKIP LOCKED);
+    END IF;
+  END IF;
+  RETURN QUERY SELECT r.id FROM cursorstream.run AS r
+    WHERE r.state = 'RUNNING' AND r.kind = ANY (p_kinds)
+      AND cursorstream.outdone(p_owner, r.id, r.kind, 2)
+    LIMIT 1;
+END
+$$;
+
+-- A node takes no more work.
+CREATE FUNCTION cursorstream.leave(p_owner text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM cursorstream.node WHERE owner = p_owner;
+  IF FOUND THEN
+    PERFORM pg_notify('cursorstream', '0');
+  END IF;
+END
+$$;
+
+-- Takes a slot that is free or lapsed, of a run that has something to do for it. A free one is left
+-- for a second to nodes that hold fewer of that run.
 CREATE FUNCTION cursorstream.take(p_owner text, p_kinds text[], p_lease_ms bigint)
 RETURNS SETOF cursorstream.lease
 LANGUAGE plpgsql AS $$
@@ -443,7 +510,7 @@ BEGIN
         AND h.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND (h.classid::bigint << 32) | h.objid::bigint = cursorstream.lock_key(s.run, s.number)
       WHERE s.upto IS NOT NULL AND s.lease_until < clock_timestamp()
-        AND s.lease_until > '-infinity' AND h.pid <> pg_backend_pid()
+        AND h.pid <> pg_backend_pid()
   LOOP
     BEGIN
       PERFORM pg_terminate_backend(v_holder);
@@ -460,12 +527,14 @@ BEGIN
             OR r.in_flight = 0 AND r.waiting = 0
             OR EXISTS (SELECT FROM cursorstream.waiting AS w
               WHERE w.run = r.id AND w.not_before <= clock_timestamp())))
+      AND (s.upto IS NOT NULL OR s.lease_until < clock_timestamp() - interval '1 s'
+        OR NOT cursorstream.outdone(p_owner, r.id, r.kind, 1))
     ORDER BY s.upto IS NULL, s.run, s.number LIMIT 1
     FOR UPDATE OF s SKIP LOCKED;
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  IF c.upto IS NOT NULL AND c.lease_until > '-infinity' THEN
+  IF c.upto IS NOT NULL THEN
     INSERT INTO cursorstream.event (run, type, who, detail)
       VALUES (c.run, 'TAKEN_OVER', p_owner, 'consumer ' || c.number || ' of ' || c.owner);
   END IF;
