@@ -598,7 +598,7 @@ class BackfillIT extends Nodes {
   void twentyConsumersEndOnceThoughANodeDiesHalfWay() { // B20, M14
     table("t", 4_000);
     RunKind kind = over("t").batchSize(20).consumers(20).execute(increment("t"));
-    var mortal = clean.pool(6);
+    var mortal = clean.pool(12);
     Runner first =
         runner(mortal, options -> options.maxConsumers(10).lease(Duration.ofMillis(400)));
     RunHandle handle = start(first, kind);
