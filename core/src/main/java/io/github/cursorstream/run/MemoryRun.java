@@ -161,7 +161,10 @@ final class MemoryRun {
     if (result.kind() != VerbResult.Kind.DONE) {
       return result;
     }
-    log(RunEvent.Type.VERB, who, why == null ? verb.name() : verb + ": " + why);
+    log(
+        Transitions.logged(verb, result.state()),
+        who,
+        why == null ? verb.name() : verb + ": " + why);
     become(result.state());
     if (verb == Verb.RETRY) {
       batchesBefore = batches;

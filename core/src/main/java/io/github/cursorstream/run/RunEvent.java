@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
  * @param at by the store's clock
  * @param type what happened
  * @param who a person or a node
- * @param detail why, or with what; null for nothing more to say
+ * @param detail why, or with what; begins with the verb that somebody said; null for nothing more
+ *     to say
  */
 public record RunEvent(
     long id, long run, Instant at, Type type, String who, @Nullable String detail) {
@@ -20,8 +21,8 @@ public record RunEvent(
   public enum Type {
     /** It became known. */
     CREATED,
-    /** A verb changed its state. */
-    VERB,
+    /** Somebody started what was held. */
+    ENQUEUED,
     /** Its bounds were fixed, and its consumers can work. */
     OPENED,
     /** Parameters were changed. */
@@ -36,13 +37,21 @@ public record RunEvent(
     DEAD_LETTER,
     /** Everything was done, and it begins again where it started. */
     BEGUN_AGAIN,
-    /** The last batch in flight was done, and it is paused. */
+    /** Somebody paused it; batches are in flight. */
+    PAUSING,
+    /** Nothing is in flight any more, and it is paused. */
     PAUSED,
-    /** The last batch in flight was done, and it is cancelled. */
+    /** Somebody resumed it. */
+    RESUMED,
+    /** Somebody cancelled it; batches are in flight. */
+    CANCELLING,
+    /** Nothing is in flight any more, and it is cancelled. */
     CANCELLED,
     /** It failed. */
     FAILED,
-    /** Everything is done. */
+    /** Somebody retried it. */
+    RETRIED,
+    /** Everything is done, or somebody declared so. */
     SUCCEEDED
   }
 }

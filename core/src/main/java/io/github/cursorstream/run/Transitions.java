@@ -120,6 +120,21 @@ public final class Transitions {
     };
   }
 
+  /**
+   * How a verb that was done is logged.
+   *
+   * @param verb what was said
+   * @param state where the run is now
+   * @return what has happened
+   */
+  public static RunEvent.Type logged(Verb verb, RunState state) {
+    return switch (verb) {
+      case RESUME -> RunEvent.Type.RESUMED;
+      case RETRY -> RunEvent.Type.RETRIED;
+      default -> RunEvent.Type.valueOf(state.name());
+    };
+  }
+
   private static VerbResult to(RunState state, String reason) {
     return new VerbResult(Kind.DONE, state, reason);
   }

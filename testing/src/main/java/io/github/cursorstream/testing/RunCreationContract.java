@@ -271,8 +271,8 @@ interface RunCreationContract extends RunStoreUnderTest {
         .containsExactly(
             RunEvent.Type.CREATED,
             RunEvent.Type.OPENED,
-            RunEvent.Type.VERB,
-            RunEvent.Type.VERB,
+            RunEvent.Type.PAUSED,
+            RunEvent.Type.RESUMED,
             RunEvent.Type.SUCCEEDED);
     assertThat(events).extracting(RunEvent::id).isSorted().doesNotHaveDuplicates();
     assertThat(events).extracting(RunEvent::at).isSorted();

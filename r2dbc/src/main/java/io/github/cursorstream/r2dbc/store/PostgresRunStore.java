@@ -247,7 +247,7 @@ public final class PostgresRunStore implements RunStore {
                 log(
                     connection,
                     run.id(),
-                    RunEvent.Type.VERB,
+                    Transitions.logged(verb, result.state()),
                     who,
                     verb + (why == null ? "" : ": " + why)));
     return (verb == Verb.RETRY ? another(connection, run) : Mono.<Long>empty())

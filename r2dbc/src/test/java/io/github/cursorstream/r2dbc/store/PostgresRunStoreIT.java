@@ -171,7 +171,8 @@ class PostgresRunStoreIT {
                 .map(e -> e.type() + " " + e.who() + " " + e.detail())
                 .collectList()
                 .block(SOON))
-        .containsExactly("CREATED me null", "VERB ann PAUSE: too slow", "VERB eve FORCE_CANCEL");
+        .containsExactly(
+            "CREATED me null", "PAUSED ann PAUSE: too slow", "CANCELLED eve FORCE_CANCEL");
     assertThatThrownBy(() -> store.say(-1, Verb.PAUSE, "ann", null).block(SOON))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("-1");
