@@ -2,6 +2,9 @@ package io.github.cursorstream.backfill;
 
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunEvent;
+import io.github.cursorstream.run.RunHook;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunStore;
@@ -170,6 +173,57 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    */
   public final S onError(BiConsumer<? super B, ? super Throwable> handler) {
     return with(options.onError(handler));
+  }
+
+  /**
+   * Told of each batch that was completed, and how long it took: on the node that did it, once it
+   * is committed, and at most once, as that node may die in between. It holds up the next batch, so
+   * it must not wait for anything. Defaults to nothing.
+   *
+   * @param handler what it throws is logged
+   * @return a backfill with that
+   */
+  public final S afterBatch(BiConsumer<? super B, ? super Duration> handler) {
+    return with(options.afterBatch(handler));
+  }
+
+  /**
+   * A hook that is told what happens to its runs, whoever makes it happen: all that {@link
+   * RunEvent.Type#isTold}, in order, on one of the nodes that have this backfill registered, and
+   * <b>at least once</b>. It has as long as the {@linkplain
+   * io.github.cursorstream.run.RunnerOptions#lease lease} of the node; longer work is a run of its
+   * own, which {@link #dependsOn} this one. If it fails or its node dies, it is called again once
+   * that lease is over, three times in all; then the log says {@link RunEvent.Type#HOOK_FAILED},
+   * and it is told the next event. The run does not wait for it.
+   *
+   * <p>Hooks add up: one that was given before is called before, for each event. Runs that were
+   * created by a node without hooks are not told. Defaults to nobody.
+   *
+   * @param hook what it throws is a failure
+   * @return a backfill with that
+   */
+  public final S onEvent(RunHook hook) {
+    return with(options.onEvent(Objects.requireNonNull(hook, "hook")));
+  }
+
+  /**
+   * A hook for one type of events, as {@link #onEvent}: {@link RunEvent.Type#OPENED} when the work
+   * begins, {@link RunEvent.Type#PAUSED}, {@link RunEvent.Type#RESUMED}, {@link
+   * RunEvent.Type#CANCELLED}, {@link RunEvent.Type#FAILED}, {@link RunEvent.Type#SUCCEEDED}.
+   *
+   * @param type one that is told
+   * @param hook given the run as it is by then; done when what it returns completes
+   * @return a backfill with that
+   */
+  public final S after(RunEvent.Type type, Function<? super Run, ? extends Publisher<?>> hook) {
+    Objects.requireNonNull(hook, "hook");
+    if (!type.isTold()) {
+      throw new IllegalArgumentException(
+          "an event that hooks are told required but it was "
+              + type
+              + "; onError is told of failed attempts");
+    }
+    return onEvent((run, event) -> event.type() == type ? hook.apply(run) : Mono.empty());
   }
 
   /**

@@ -6,11 +6,13 @@ import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.NewRun;
 import io.github.cursorstream.run.Range;
 import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunHook;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunStore;
 import java.time.Duration;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 
 /** A backfill as runs see it: what to walk, what to do, how fast. */
@@ -102,6 +104,19 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   @Override
   public boolean isFatal(Throwable failure) {
     return source.isFatal(failure);
+  }
+
+  @Override
+  public @Nullable RunHook onEvent() {
+    return options.onEvent();
+  }
+
+  @Override
+  public void completed(Lease lease, Duration took) {
+    var afterBatch = options.afterBatch();
+    if (afterBatch != null) {
+      afterBatch.accept(source.batch(lease, source.rows(lease)), took);
+    }
   }
 
   @Override

@@ -222,6 +222,7 @@ final class Consumer {
             next -> {
               done = now();
               lease = next;
+              told(() -> kind.completed(held, Duration.ofMillis(done - begun)));
             });
   }
 
@@ -242,16 +243,20 @@ final class Consumer {
   }
 
   private Mono<Lease> failed(Lease held, Throwable failure) {
-    try {
-      if (!held.concludes()) {
-        kind.failed(held, failure);
-      }
-    } catch (RuntimeException e) {
-      log.warn("the handler of failures failed itself", e);
+    if (!held.concludes()) {
+      told(() -> kind.failed(held, failure));
     }
     return Verdict.of(kind, held, failure)
         .flatMap(verdict -> store.fail(held, verdict, options.lease()))
         .doOnNext(next -> done = now());
+  }
+
+  private static void told(Runnable handler) {
+    try {
+      handler.run();
+    } catch (RuntimeException e) {
+      log.warn("a handler of batches failed itself", e);
+    }
   }
 
   private long now() {

@@ -201,6 +201,30 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
+  public Mono<Telling> untold(Set<String> kinds, Duration lease) {
+    Objects.requireNonNull(lease, "lease");
+    Set<String> known = Set.copyOf(kinds);
+    return one(
+        () ->
+            runs.values().stream()
+                .filter(run -> known.contains(run.kind()))
+                .map(run -> run.untold(lease))
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElse(null));
+  }
+
+  @Override
+  public Mono<Void> told(Telling telling, String who, @Nullable String error) {
+    Objects.requireNonNull(who, "who");
+    return one(
+        () -> {
+          known(telling.run().id()).ifPresent(run -> run.told(telling, who, error));
+          return null;
+        });
+  }
+
+  @Override
   public Flux<Run> enqueued(Set<String> kinds) {
     Set<String> known = Set.copyOf(kinds);
     return some(

@@ -33,6 +33,7 @@ final class MemoryRun {
   private final SortedMap<Integer, MemorySlot> slots = new TreeMap<>();
   private final List<DeadLetter> deadLetters = new ArrayList<>();
   private final List<RunEvent> events = new ArrayList<>();
+  private final MemoryTelling telling = new MemoryTelling();
 
   /** Of the youngest owner of any slot. A slot that comes back must not repeat its past. */
   private long epoch;
@@ -149,6 +150,23 @@ final class MemoryRun {
 
   List<RunEvent> events(long after) {
     return events.stream().filter(event -> event.id() > after).toList();
+  }
+
+  /** The next event to be told, with who may do so; null for none. */
+  @Nullable Telling untold(Duration lease) {
+    Instant now = clock.instant();
+    return !origin.hooked()
+        ? null
+        : telling
+            .next(events, now)
+            .map(event -> new Telling(run(), event, telling.take(now, lease)))
+            .orElse(null);
+  }
+
+  void told(Telling done, String who, @Nullable String failure) {
+    if (telling.told(done) && failure != null) {
+      log(RunEvent.Type.HOOK_FAILED, who, failure);
+    }
   }
 
   List<DeadLetter> deadLetters() {

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param dependsOn a name whose newest run has to have succeeded before this one is opened; null
  *     for none
  * @param gated whether its kind is asked for a {@link Conclusion} when everything is done
+ * @param hooked whether the hooks of its kind are told its events
  */
 public record NewRun(
     String name,
@@ -23,7 +24,8 @@ public record NewRun(
     RunParameters parameters,
     boolean held,
     @Nullable String dependsOn,
-    boolean gated) {
+    boolean gated,
+    boolean hooked) {
 
   /** As long as an index takes, in any script. */
   private static final int LONGEST_NAME = 500;
@@ -41,6 +43,7 @@ public record NewRun(
    * @param dependsOn a name whose newest run has to have succeeded before this one is opened; null
    *     for none
    * @param gated whether its kind is asked for a {@link Conclusion} when everything is done
+   * @param hooked whether the hooks of its kind are told its events
    */
   public NewRun {
     Objects.requireNonNull(kind, "kind");
@@ -62,7 +65,7 @@ public record NewRun(
   }
 
   /**
-   * A run that depends on none, and succeeds when everything is done.
+   * A run that depends on none, succeeds when everything is done, and whose events nobody is told.
    *
    * @param name how people call it; while one of that name and arguments has not ended there is no
    *     second
@@ -73,7 +76,7 @@ public record NewRun(
    */
   public NewRun(
       String name, String kind, String arguments, RunParameters parameters, boolean held) {
-    this(name, kind, arguments, parameters, held, null, false);
+    this(name, kind, arguments, parameters, held, null, false, false);
   }
 
   private static void checkName(String name) {
@@ -97,7 +100,7 @@ public record NewRun(
    * @return the rest as it was
    */
   public NewRun parameters(RunParameters others) {
-    return new NewRun(name, kind, arguments, others, held, dependsOn, gated);
+    return new NewRun(name, kind, arguments, others, held, dependsOn, gated, hooked);
   }
 
   /**
@@ -107,7 +110,7 @@ public record NewRun(
    * @return the rest as it was
    */
   public NewRun held(boolean waits) {
-    return new NewRun(name, kind, arguments, parameters, waits, dependsOn, gated);
+    return new NewRun(name, kind, arguments, parameters, waits, dependsOn, gated, hooked);
   }
 
   /**
@@ -118,7 +121,7 @@ public record NewRun(
    */
   public NewRun dependsOn(String other) {
     Objects.requireNonNull(other, "dependsOn");
-    return new NewRun(name, kind, arguments, parameters, held, other, gated);
+    return new NewRun(name, kind, arguments, parameters, held, other, gated, hooked);
   }
 
   /**
@@ -128,6 +131,16 @@ public record NewRun(
    * @return the rest as it was
    */
   public NewRun gated(boolean asked) {
-    return new NewRun(name, kind, arguments, parameters, held, dependsOn, asked);
+    return new NewRun(name, kind, arguments, parameters, held, dependsOn, asked, hooked);
+  }
+
+  /**
+   * Whether the {@linkplain RunKind#onEvent hooks of its kind} are told its events.
+   *
+   * @param told false for nobody
+   * @return the rest as it was
+   */
+  public NewRun hooked(boolean told) {
+    return new NewRun(name, kind, arguments, parameters, held, dependsOn, gated, told);
   }
 }

@@ -12,9 +12,9 @@ import org.jspecify.annotations.Nullable;
  * steps of a hundredth for types that PostgreSQL does not interpolate, such as uuid. Of that counts
  * what is completed, {@code completed / (completed + in flight + waiting)}, in batches of whatever
  * size; rows that were put aside are completed. It is below 1 until the run has succeeded, and
- * while one subscription of {@link RunHandle#progress()} lasts it does not fall: if statistics
- * change so that less is done than was said, it waits. Only where the run begins another pass over
- * its rows it begins anew too.
+ * while one subscription of {@link RunHandle#progress()} lasts and the run is running it does not
+ * fall: if statistics change so that less is done than was said, it waits. Only where the run
+ * begins another pass over its rows it begins anew too.
  *
  * <p><b>Time left.</b> {@code (1 - share) / speed}, by the fastest and the slowest speed of the
  * last five minutes (of the last twelve steps of the share, where those took longer). These are cut

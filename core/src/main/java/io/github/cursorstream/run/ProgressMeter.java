@@ -19,7 +19,7 @@ final class ProgressMeter {
 
   private @Nullable String gate;
 
-  /** The highest that was told of this pass. */
+  /** The highest that was told since it runs, and of this pass. */
   private double share;
 
   /** How much of the way is handed out; empty if it is not known. */
@@ -57,11 +57,13 @@ final class ProgressMeter {
       pace = List.of();
       share = 0;
     }
-    if (handedOut != null) {
-      share = Math.max(share, Math.min(handedOut * completed(run), Math.nextDown(1.0)));
-    }
     RunParameters p = run.parameters();
     boolean working = run.state() == RunState.RUNNING && p.consumers() > 0;
+    if (handedOut != null) {
+      double done = Math.min(handedOut * completed(run), Math.nextDown(1.0));
+      // Of a run that rests somebody may have moved the work.
+      share = working ? Math.max(share, done) : done;
+    }
     List<Object> now = List.of(working, p.consumers(), p.pause(), p.rowsPerSecond());
     if (!now.equals(pace)) {
       pace = now;

@@ -35,6 +35,8 @@ public record RunEvent(
     BATCH_FAILED,
     /** A row was put aside. */
     DEAD_LETTER,
+    /** A hook was not done with an event, and will not be called again for it. */
+    HOOK_FAILED,
     /** Everything was done, and it begins again where it started. */
     BEGUN_AGAIN,
     /** Somebody paused it; batches are in flight. */
@@ -52,6 +54,15 @@ public record RunEvent(
     /** Somebody retried it. */
     RETRIED,
     /** Everything is done, or somebody declared so. */
-    SUCCEEDED
+    SUCCEEDED;
+
+    /**
+     * Whether hooks are told of it.
+     *
+     * @return false for failed attempts, of which there may be many, and for failures of hooks
+     */
+    public boolean isTold() {
+      return this != BATCH_FAILED && this != HOOK_FAILED;
+    }
   }
 }

@@ -2,6 +2,7 @@ package io.github.cursorstream.run;
 
 import java.time.Duration;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 
 /**
@@ -145,8 +146,26 @@ public interface RunKind {
    * @return a run of its name
    */
   default NewRun newRun() {
-    return new NewRun(name(), name(), "", RunParameters.DEFAULTS, false);
+    return new NewRun(name(), name(), "", RunParameters.DEFAULTS, false).hooked(onEvent() != null);
   }
+
+  /**
+   * Who is told each event of its runs that {@link RunEvent.Type#isTold}: in order, one after the
+   * other, on one of the nodes that have the kind registered, and at least once.
+   *
+   * @return the hook; null, which is the default, if nobody is told
+   */
+  default @Nullable RunHook onEvent() {
+    return null;
+  }
+
+  /**
+   * Told of each batch that was completed, on the node that did so. What it throws is logged.
+   *
+   * @param lease of the batch
+   * @param took how long
+   */
+  default void completed(Lease lease, Duration took) {}
 
   /**
    * Told of each failure, before anything becomes of it. What it throws is logged.

@@ -13,8 +13,8 @@ import reactor.core.publisher.Mono;
  * Where runs live. Everything that nodes have to agree on is decided here, atomically: states,
  * leases, what is handed out to whom. All publishers are cold; each subscription asks once.
  *
- * <p>The second half is the protocol of a {@link Runner}'s consumers. It is public because stores
- * live in other modules; not API.
+ * <p>The second half is the protocols of a {@link Runner}'s hooks and consumers. They are public
+ * because stores live in other modules; not API.
  */
 public interface RunStore {
 
@@ -138,6 +138,30 @@ public interface RunStore {
    *     run
    */
   Mono<VerbResult> move(long run, Remaining from, Remaining to, String who, String what);
+
+  // The protocol of hooks.
+
+  /**
+   * Takes the next event of a run that is to be told, if nobody else has taken one of that run and
+   * is still at it. Of a run that was created as {@link NewRun#hooked}, what {@link
+   * RunEvent.Type#isTold} is told in the order of its log.
+   *
+   * @param kinds whose hooks are here
+   * @param lease after how long it may be taken again if it was not {@link #told} by then
+   * @return the event, of the oldest such run; empty if there is none
+   */
+  Mono<Telling> untold(Set<String> kinds, Duration lease);
+
+  /**
+   * Goes on to the run's next event, unless the telling has been taken again meanwhile.
+   *
+   * @param telling that was taken
+   * @param who for the log
+   * @param error why the hook will not be called again though it was not done, for the log; null if
+   *     it was
+   * @return done, also if it was lost
+   */
+  Mono<Void> told(Telling telling, String who, @Nullable String error);
 
   // The protocol of consumers.
 

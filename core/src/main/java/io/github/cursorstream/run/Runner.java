@@ -31,6 +31,7 @@ public final class Runner {
   private final Map<String, RunKind> kinds = new ConcurrentHashMap<>();
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final Set<Long> opening = ConcurrentHashMap.newKeySet();
+  private final Teller teller;
   private final AtomicBoolean begun = new AtomicBoolean();
   private final Disposable.Composite openings = Disposables.composite();
   private final Sinks.Empty<Void> stop = Sinks.empty();
@@ -47,6 +48,7 @@ public final class Runner {
   private Runner(RunStore store, RunnerOptions options) {
     this.store = store;
     this.options = options;
+    this.teller = new Teller(store, kinds, options);
   }
 
   /**
@@ -211,8 +213,9 @@ public final class Runner {
   }
 
   /**
-   * Takes no more work, and finishes what this node holds. What takes longer than the patience is
-   * handed back: its transaction is rolled back, and other nodes do it.
+   * Takes no more work, finishes what this node holds, and tells hooks what there is to tell. What
+   * takes longer than the patience is handed back: its transaction is rolled back, and other nodes
+   * do it.
    *
    * @param patience how long batches may take
    * @return done, when this node holds nothing
@@ -231,6 +234,7 @@ public final class Runner {
           // Again, for a slot that it took meanwhile.
           return Mono.when(last.then(left()), stopped(patience))
               .then(stopped(patience))
+              .then(teller.finish(patience))
               .doFinally(signal -> listening.dispose());
         });
   }
@@ -269,6 +273,7 @@ public final class Runner {
               }
             })
         .then(Mono.defer(() -> fill(names)))
+        .then(Mono.defer(teller::look))
         .doOnSuccess(done -> answered = true);
   }
 

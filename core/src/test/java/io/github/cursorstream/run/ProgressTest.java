@@ -246,6 +246,24 @@ class ProgressTest {
   }
 
   @Test
+  void whatIsMovedWhilePausedIsToDoAgain() {
+    RunHandle run = watch(new Timed(100, step -> SECOND), 1);
+    pass(Duration.ofSeconds(50));
+    run.pause().block();
+    pass(Duration.ofSeconds(5));
+    assertThat(last().share()).isBetween(0.49, 0.52);
+
+    Remaining now = store.remaining(run.id()).block();
+    Remaining back = new Remaining("10", now.skipped(), 0, now.waiting(), now.putAside());
+    store.move(run.id(), now, back, "operator", "back to 10").block();
+
+    assertThat(last().share()).isCloseTo(0.1, EXACT);
+    run.resume().block();
+    pass(Duration.ofSeconds(10));
+    assertThat(last().share()).isBetween(0.18, 0.21);
+  }
+
+  @Test
   void rowsThatWerePutAsideAreDone() {
     Timed kind =
         new Timed(4, step -> step == 4 ? Duration.ofHours(1) : SECOND) {

@@ -9,6 +9,7 @@ public interface RunStoreContract
     extends RunCreationContract,
         RunDependencyContract,
         RunVerbContract,
+        RunTellingContract,
         RunHandOutContract,
         RunLeaseContract,
         RunChangeContract,

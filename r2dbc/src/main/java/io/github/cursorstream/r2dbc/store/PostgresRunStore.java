@@ -16,6 +16,7 @@ import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.RunStore;
+import io.github.cursorstream.run.Telling;
 import io.github.cursorstream.run.Transitions;
 import io.github.cursorstream.run.Verb;
 import io.github.cursorstream.run.VerbResult;
@@ -135,7 +136,9 @@ public final class PostgresRunStore implements RunStore {
                   RETURNING *),
                 logged AS (
                   INSERT INTO cursorstream.event (run, type, who)
-                  SELECT id, 'CREATED', $16 FROM created)
+                  SELECT id, 'CREATED', $16 FROM created),
+                hooked AS (
+                  INSERT INTO cursorstream.telling (run) SELECT id FROM created WHERE $17)
                 SELECT r.* FROM created AS r""",
                 Rows::run,
                 run.name(),
@@ -153,7 +156,8 @@ public final class PostgresRunStore implements RunStore {
                 p.timeout().toMillis(),
                 Statements.text(run.dependsOn()),
                 run.gated(),
-                who)
+                who,
+                run.hooked())
             .next();
     Mono<Run> alive =
         query(
@@ -201,6 +205,31 @@ public final class PostgresRunStore implements RunStore {
             .formatted(IS_MET),
         Rows::run,
         (Object) kinds.toArray(String[]::new));
+  }
+
+  @Override
+  public Mono<Telling> untold(Set<String> kinds, Duration lease) {
+    return query(
+            """
+            SELECT c.telling, (c.event).id AS event, (c.event).at, (c.event).type, (c.event).who,
+              (c.event).detail, (c.run).* FROM cursorstream.untold($1, $2) AS c""",
+            Rows::telling,
+            kinds.toArray(String[]::new),
+            lease.toMillis())
+        .next();
+  }
+
+  @Override
+  public Mono<Void> told(Telling telling, String who, @Nullable String error) {
+    return query(
+            "SELECT true FROM cursorstream.told($1, $2, $3, $4, $5)",
+            row -> true,
+            telling.run().id(),
+            telling.event().id(),
+            telling.attempt(),
+            who,
+            Statements.text(error))
+        .then();
   }
 
   @Override

@@ -8,6 +8,7 @@ import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.Telling;
 import io.r2dbc.spi.Row;
 import java.time.Duration;
 import java.time.Instant;
@@ -95,9 +96,18 @@ final class Rows {
   }
 
   static RunEvent event(Row row) {
+    return event(row, number(row, "id"), number(row, "run"));
+  }
+
+  static Telling telling(Row row) {
+    Run run = run(row);
+    return new Telling(run, event(row, number(row, "event"), run.id()), integer(row, "telling"));
+  }
+
+  private static RunEvent event(Row row, long id, long run) {
     return new RunEvent(
-        number(row, "id"),
-        number(row, "run"),
+        id,
+        run,
         Objects.requireNonNull(row.get("at", Instant.class)),
         RunEvent.Type.valueOf(text(row, "type")),
         text(row, "who"),

@@ -114,17 +114,28 @@ CREATE TABLE cursorstream.event (
 );
 CREATE INDEX event_of_run ON cursorstream.event (run, id);
 
+-- How much of a run's log was told to the hooks of its kind. Only runs with hooks have a row.
+CREATE TABLE cursorstream.telling (
+  run bigint PRIMARY KEY REFERENCES cursorstream.run ON DELETE CASCADE,
+  logged bigint NOT NULL DEFAULT 0,
+  told bigint NOT NULL DEFAULT 0,
+  attempt int NOT NULL DEFAULT 0,
+  lease_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+CREATE INDEX telling_untold ON cursorstream.telling (run) WHERE told < logged;
+
 -- Tells whoever listens that a run has changed: whatever is logged is, but for failed attempts.
 -- NOTIFY makes commits wait for each other, so it must not come with every batch.
 CREATE FUNCTION cursorstream.tell() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+  UPDATE cursorstream.telling SET logged = NEW.id WHERE run = NEW.run;
   PERFORM pg_notify('cursorstream', NEW.run::text);
   RETURN NULL;
 END
 $$;
 CREATE TRIGGER tell AFTER INSERT ON cursorstream.event FOR EACH ROW
-  WHEN (NEW.type <> 'BATCH_FAILED') EXECUTE FUNCTION cursorstream.tell();
+  WHEN (NEW.type NOT IN ('BATCH_FAILED', 'HOOK_FAILED')) EXECUTE FUNCTION cursorstream.tell();
 
 CREATE TYPE cursorstream.lease AS (number int, epoch bigint, serial bigint, after text, upto text,
   attempt int, run cursorstream.run);
@@ -535,6 +546,7 @@ BEGIN
     RETURN;
   END IF;
   IF c.upto IS NOT NULL THEN
+    PERFORM FROM cursorstream.run WHERE id = c.run FOR UPDATE; -- whose log is in order
     INSERT INTO cursorstream.event (run, type, who, detail)
       VALUES (c.run, 'TAKEN_OVER', p_owner, 'consumer ' || c.number || ' of ' || c.owner);
   END IF;
@@ -551,5 +563,50 @@ BEGIN
     l.run := v_run;
   END IF;
   RETURN NEXT l;
+END
+$$;
+
+-- Takes the next event that is to be told to hooks, of a run of which nobody is telling one. A
+-- run's events are written under its lock, so that their ids are in the order of their commits.
+CREATE FUNCTION cursorstream.untold(p_kinds text[], p_lease_ms bigint)
+RETURNS TABLE (telling int, event cursorstream.event, run cursorstream.run)
+LANGUAGE plpgsql AS $$
+DECLARE
+  t cursorstream.telling;
+BEGIN
+  SELECT s.* INTO t FROM cursorstream.telling AS s JOIN cursorstream.run AS r ON r.id = s.run
+    WHERE r.kind = ANY (p_kinds) AND s.told < s.logged AND s.lease_until < clock_timestamp()
+    ORDER BY s.run LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  SELECT e.* INTO event FROM cursorstream.event AS e WHERE e.run = t.run AND e.id > t.told
+    AND e.type NOT IN ('BATCH_FAILED', 'HOOK_FAILED') ORDER BY e.id LIMIT 1;
+  IF NOT FOUND THEN -- it is not kept any more
+    UPDATE cursorstream.telling AS s SET told = logged WHERE s.run = t.run;
+    RETURN;
+  END IF;
+  telling := t.attempt + 1;
+  UPDATE cursorstream.telling AS s SET attempt = untold.telling,
+      lease_until = clock_timestamp() + p_lease_ms * interval '1 ms' WHERE s.run = t.run;
+  SELECT r.* INTO run FROM cursorstream.run AS r WHERE r.id = t.run;
+  RETURN NEXT;
+END
+$$;
+
+-- Goes on to the next event, unless somebody else has taken this one since.
+CREATE FUNCTION cursorstream.told(p_run bigint, p_event bigint, p_attempt int, p_who text,
+  p_error text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_error IS NOT NULL THEN
+    PERFORM FROM cursorstream.run WHERE id = p_run FOR UPDATE; -- first, as whoever logs does
+  END IF;
+  UPDATE cursorstream.telling SET told = p_event, attempt = 0, lease_until = '-infinity'
+    WHERE run = p_run AND told < p_event AND attempt = p_attempt;
+  IF FOUND AND p_error IS NOT NULL THEN
+    INSERT INTO cursorstream.event (run, type, who, detail)
+      VALUES (p_run, 'HOOK_FAILED', p_who, p_error);
+  END IF;
 END
 $$;
