@@ -5,7 +5,9 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.Optional;
@@ -28,8 +30,9 @@ import reactor.core.scheduler.Schedulers;
  * Runs in the memory of one process: for tests, for scripts, and for databases that have no store
  * of their own. What it holds is gone with the process.
  *
- * <p>It keeps every run that was ever created, ended ones included. Every answer is given on the
- * thread that subscribes; none waits for anything but the other callers' few steps in memory.
+ * <p>It keeps every run that was ever created, until {@link #purge} forgets it. Every answer is
+ * given on the thread that subscribes; none waits for anything but the other callers' few steps in
+ * memory.
  */
 public final class InMemoryRunStore implements RunStore {
 
@@ -325,6 +328,21 @@ public final class InMemoryRunStore implements RunStore {
     Objects.requireNonNull(failure, "failure");
     Objects.requireNonNull(time, "time");
     return one(() -> owned(lease).fail(lease, failure, time));
+  }
+
+  @Override
+  public Mono<Long> purge(Duration age) {
+    Objects.requireNonNull(age, "age");
+    return one(
+        () -> {
+          Instant before = clock.instant().minus(age);
+          Map<String, MemoryRun> newest = new HashMap<>();
+          runs.values().forEach(run -> newest.put(run.name(), run));
+          int events = runs.values().stream().mapToInt(run -> run.forgetEvents(before)).sum();
+          int known = runs.size();
+          runs.values().removeIf(run -> run.isOver(before) && newest.get(run.name()) != run);
+          return (long) events + known - runs.size();
+        });
   }
 
   @Override

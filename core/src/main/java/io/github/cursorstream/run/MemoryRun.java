@@ -34,6 +34,7 @@ final class MemoryRun {
   private final List<DeadLetter> deadLetters = new ArrayList<>();
   private final List<RunEvent> events = new ArrayList<>();
   private final MemoryTelling telling = new MemoryTelling();
+  private long logged;
 
   /** Of the youngest owner of any slot. A slot that comes back must not repeat its past. */
   private long epoch;
@@ -104,6 +105,10 @@ final class MemoryRun {
     return id;
   }
 
+  String name() {
+    return origin.name();
+  }
+
   String kind() {
     return origin.kind();
   }
@@ -171,6 +176,22 @@ final class MemoryRun {
 
   List<DeadLetter> deadLetters() {
     return deadLetters;
+  }
+
+  /** Whether it can be forgotten, unless it is the newest of its name. */
+  boolean isOver(Instant before) {
+    return (state == RunState.SUCCEEDED || state == RunState.CANCELLED)
+        && endedAt != null
+        && endedAt.isBefore(before);
+  }
+
+  /** Tells how much that was. */
+  int forgetEvents(Instant before) {
+    int known = events.size();
+    if (state.isEnded()) {
+      events.removeIf(event -> event.at().isBefore(before));
+    }
+    return known - events.size();
   }
 
   VerbResult say(Verb verb, String who, @Nullable String why) {
@@ -502,7 +523,7 @@ final class MemoryRun {
   }
 
   private void log(RunEvent.Type type, String who, @Nullable String detail) {
-    events.add(new RunEvent(events.size() + 1L, id, clock.instant(), type, who, detail));
+    events.add(new RunEvent(++logged, id, clock.instant(), type, who, detail));
     changed.accept(id);
   }
 }

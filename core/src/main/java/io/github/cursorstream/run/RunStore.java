@@ -104,6 +104,17 @@ public interface RunStore {
   Mono<Long> retryDeadLetters(long run, String who);
 
   /**
+   * Forgets what ended long ago: runs that succeeded or were cancelled, all that is known of them
+   * included, and what the log tells of ended runs. The newest run of each name stays, because
+   * others may depend on it or ask for it; so do those that failed, because they can be retried.
+   *
+   * @param age how long ago it was
+   * @return about how much was forgotten: a store forgets a limited amount at a time, so that
+   *     nobody waits for it for long; 0 when nothing is left
+   */
+  Mono<Long> purge(Duration age);
+
+  /**
    * Hints that a run may have changed: it was created, a verb was said, its parameters or its state
    * changed. Whoever gets one looks for himself. Some are lost, so that looking now and then stays
    * necessary; completed batches give none.

@@ -6,7 +6,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.UnaryOperator;
 import reactor.core.Disposable;
@@ -25,6 +24,9 @@ import reactor.util.Loggers;
 public final class Runner {
 
   private static final Logger log = Loggers.getLogger(Runner.class);
+
+  /** What has ended is looked for so often, or ten times while it is kept. */
+  private static final Duration TIDY = Duration.ofHours(1);
 
   private final RunStore store;
   private final RunnerOptions options;
@@ -70,15 +72,8 @@ public final class Runner {
    * @throws IllegalArgumentException if the store has too few connections for that many consumers
    */
   public static Runner create(RunStore store, UnaryOperator<RunnerOptions> options) {
-    String owner =
-        ProcessHandle.current().pid()
-            + "-"
-            + Integer.toHexString(ThreadLocalRandom.current().nextInt());
     int most = store.maxConsumers();
-    RunnerOptions defaults =
-        new RunnerOptions(
-            owner, Math.max(1, Math.min(4, most)), Duration.ofSeconds(10), Duration.ofMillis(500));
-    RunnerOptions chosen = options.apply(defaults);
+    RunnerOptions chosen = options.apply(RunnerOptions.defaults(most));
     if (chosen.maxConsumers() > most) {
       throw new IllegalArgumentException(
           "maxConsumers <= "
@@ -105,6 +100,10 @@ public final class Runner {
     }
     if (begun.compareAndSet(false, true)) {
       // A life-cycle edge: from here on this node works until it is shut down.
+      Duration retention = options.retention();
+      if (retention != null) {
+        tidying(retention).takeUntilOther(stop.asMono()).subscribe();
+      }
       listening =
           store
               .changes()
@@ -243,6 +242,21 @@ public final class Runner {
     return Flux.defer(() -> Flux.fromIterable(List.copyOf(consumers)))
         .flatMap(consumer -> consumer.stop(patience), 256)
         .then();
+  }
+
+  /** Makes the store forget, now and then, a little at a time. */
+  private Flux<Long> tidying(Duration retention) {
+    return Flux.interval(shorter(TIDY, retention.dividedBy(10)))
+        .onBackpressureDrop()
+        .concatMap(
+            tick ->
+                store
+                    .purge(retention)
+                    .repeat()
+                    .takeUntil(gone -> gone == 0)
+                    .doOnError(e -> log.debug("what ended long ago could not be forgotten", e))
+                    .onErrorComplete(),
+            0);
   }
 
   private static Duration shorter(Duration one, Duration other) {

@@ -2,6 +2,8 @@ package io.github.cursorstream.run;
 
 import java.time.Duration;
 import java.util.Objects;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a node takes part in runs.
@@ -14,8 +16,11 @@ import java.util.Objects;
  *     s
  * @param poll how often it looks for work that it was not told of, at least three times per lease;
  *     defaults to 500 ms
+ * @param retention how long ago runs and what the log tells of them have ended that this node makes
+ *     the store {@link RunStore#purge forget}; null to keep them for ever; defaults to 30 days
  */
-public record RunnerOptions(String owner, int maxConsumers, Duration lease, Duration poll) {
+public record RunnerOptions(
+    String owner, int maxConsumers, Duration lease, Duration poll, @Nullable Duration retention) {
 
   /**
    * Checks the values.
@@ -28,6 +33,9 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    *     10 s
    * @param poll how often it looks for work that it was not told of, at least three times per
    *     lease; defaults to 500 ms
+   * @param retention how long ago runs and what the log tells of them have ended that this node
+   *     makes the store {@link RunStore#purge forget}; null to keep them for ever; defaults to 30
+   *     days
    */
   public RunnerOptions {
     Objects.requireNonNull(owner, "owner");
@@ -40,6 +48,22 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
     if (lease.toMillis() < 100) {
       throw new IllegalArgumentException("lease >= 100 ms required but it was " + lease);
     }
+    if (retention != null && retention.toMillis() < 100) {
+      throw new IllegalArgumentException("retention >= 100 ms required but it was " + retention);
+    }
+  }
+
+  static RunnerOptions defaults(int mostConsumers) {
+    String owner =
+        ProcessHandle.current().pid()
+            + "-"
+            + Integer.toHexString(ThreadLocalRandom.current().nextInt());
+    return new RunnerOptions(
+        owner,
+        Math.max(1, Math.min(4, mostConsumers)),
+        Duration.ofSeconds(10),
+        Duration.ofMillis(500),
+        Duration.ofDays(30));
   }
 
   /**
@@ -49,7 +73,7 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    * @return the rest as it was
    */
   public RunnerOptions owner(String name) {
-    return new RunnerOptions(name, maxConsumers, lease, poll);
+    return new RunnerOptions(name, maxConsumers, lease, poll, retention);
   }
 
   /**
@@ -59,7 +83,7 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    * @return the rest as it was
    */
   public RunnerOptions maxConsumers(int count) {
-    return new RunnerOptions(owner, count, lease, poll);
+    return new RunnerOptions(owner, count, lease, poll, retention);
   }
 
   /**
@@ -69,7 +93,7 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    * @return the rest as it was
    */
   public RunnerOptions lease(Duration time) {
-    return new RunnerOptions(owner, maxConsumers, time, poll);
+    return new RunnerOptions(owner, maxConsumers, time, poll, retention);
   }
 
   /**
@@ -79,6 +103,17 @@ public record RunnerOptions(String owner, int maxConsumers, Duration lease, Dura
    * @return the rest as it was
    */
   public RunnerOptions poll(Duration interval) {
-    return new RunnerOptions(owner, maxConsumers, lease, interval);
+    return new RunnerOptions(owner, maxConsumers, lease, interval, retention);
+  }
+
+  /**
+   * Another age at which ended runs are forgotten. The node looks for them every hour, or ten times
+   * in that age if it is shorter.
+   *
+   * @param age at least 100 ms; null to keep them for ever, as far as this node is concerned
+   * @return the rest as it was
+   */
+  public RunnerOptions retention(@Nullable Duration age) {
+    return new RunnerOptions(owner, maxConsumers, lease, poll, age);
   }
 }

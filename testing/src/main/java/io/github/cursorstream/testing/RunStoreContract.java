@@ -19,5 +19,6 @@ public interface RunStoreContract
         RunMoveContract,
         RunDeadLetterContract,
         RunHintContract,
+        RunPurgeContract,
         RunShareContract,
         RunRaceContract {}

@@ -477,6 +477,20 @@ public final class PostgresRunStore implements RunStore {
   /**
    * {@inheritDoc}
    *
+   * <p>At most 1,000 rows, or few more, and 100 runs at a time.
+   */
+  @Override
+  public Mono<Long> purge(Duration age) {
+    return query(
+            "SELECT gone FROM cursorstream.purge($1) AS gone",
+            row -> Rows.number(row, "gone"),
+            age.toMillis())
+        .single();
+  }
+
+  /**
+   * {@inheritDoc}
+   *
    * <p>They come by NOTIFY. While anybody is subscribed this store has one connection of its own,
    * which listens, for all of them. If that breaks it connects again, and says {@link #ANY}.
    */

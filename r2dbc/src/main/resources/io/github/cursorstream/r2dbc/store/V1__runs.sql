@@ -610,3 +610,46 @@ BEGIN
   END IF;
 END
 $$;
+
+-- Forgets what ended longer ago, a limited amount at a time: what the log tells of ended runs, then
+-- runs that are not the newest of their name, with all that is left of them. Returns how much.
+CREATE FUNCTION cursorstream.purge(p_age_ms bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_before timestamptz := clock_timestamp() - p_age_ms * interval '1 ms';
+  v_run bigint;
+  v_gone bigint;
+  v_rows bigint;
+BEGIN
+  DELETE FROM cursorstream.event WHERE id IN (
+    SELECT e.id FROM cursorstream.event AS e JOIN cursorstream.run AS r ON r.id = e.run
+      WHERE r.state IN ('CANCELLED', 'FAILED', 'SUCCEEDED') AND e.at < v_before
+      LIMIT 1000 FOR UPDATE OF e SKIP LOCKED);
+  GET DIAGNOSTICS v_gone = ROW_COUNT;
+  FOR v_run IN
+    SELECT r.id FROM cursorstream.run AS r
+      WHERE r.state IN ('CANCELLED', 'SUCCEEDED') AND r.ended_at < v_before
+        AND EXISTS (SELECT FROM cursorstream.run AS n WHERE n.name = r.name AND n.id > r.id)
+      ORDER BY r.id LIMIT 100
+  LOOP
+    EXIT WHEN v_gone >= 1000;
+    -- Its dead letters may be handed out again at this moment.
+    PERFORM FROM cursorstream.consumer WHERE run = v_run ORDER BY number FOR UPDATE;
+    PERFORM FROM cursorstream.run WHERE id = v_run AND state IN ('CANCELLED', 'SUCCEEDED')
+      AND ended_at < v_before FOR UPDATE;
+    CONTINUE WHEN NOT FOUND;
+    DELETE FROM cursorstream.dead_letter WHERE id IN (
+      SELECT id FROM cursorstream.dead_letter WHERE run = v_run LIMIT 1000);
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_gone := v_gone + v_rows;
+    DELETE FROM cursorstream.waiting WHERE id IN (
+      SELECT id FROM cursorstream.waiting WHERE run = v_run LIMIT 1000);
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_gone := v_gone + v_rows;
+    EXIT WHEN v_gone >= 1000;
+    DELETE FROM cursorstream.run WHERE id = v_run;
+    v_gone := v_gone + 1;
+  END LOOP;
+  RETURN v_gone;
+END
+$$;

@@ -232,6 +232,37 @@ class PostgresRunStoreIT {
   }
 
   @Test
+  void muchIsForgottenALittleAtATime() {
+    clean
+        .database()
+        .execute(
+            """
+            INSERT INTO cursorstream.run (name, kind, arguments, state, batch_size, consumers,
+              pause_ms, rows_per_second, attempts, min_backoff_ms, max_backoff_ms,
+              dead_letter_budget, timeout_ms, ended_at)
+            SELECT 'r', 'k', i::text, 'SUCCEEDED', 1, 1, 0, 0, 1, 0, 0, 9, 1000, now() - interval '1 d'
+            FROM generate_series(1, 250) AS i""",
+            """
+            INSERT INTO cursorstream.event (run, type, who, at)
+            SELECT id, 'VERB', 'me', now() - interval '1 d' FROM cursorstream.run,
+              generate_series(1, 10)""",
+            """
+            INSERT INTO cursorstream.dead_letter (run, upto, error, attempts)
+            SELECT (SELECT min(id) FROM cursorstream.run), 'x', 'y', 1
+            FROM generate_series(1, 2500)""");
+    List<Long> steps =
+        store
+            .purge(Duration.ofHours(1))
+            .repeat()
+            .takeUntil(gone -> gone == 0)
+            .collectList()
+            .block(SOON);
+    assertThat(steps).allMatch(gone -> gone <= 2_100).hasSizeGreaterThan(5);
+    assertThat(steps.stream().mapToLong(gone -> gone).sum()).isEqualTo(2_500 + 2_500 + 249);
+    assertThat(store.runs().count().block(SOON)).isEqualTo(1);
+  }
+
+  @Test
   void runThatCannotBeOpenedFailsAndCanBeRetried() {
     long run = create("r", "").id();
     store.refuse(run, "no such table", "me").block(SOON);
