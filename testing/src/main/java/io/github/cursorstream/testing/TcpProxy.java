@@ -55,6 +55,7 @@ public final class TcpProxy implements AutoCloseable {
   private boolean stalled;
   private boolean cutting;
   private long bytesUntilCut = UNLIMITED;
+  private boolean cutsAnswers;
 
   private TcpProxy(InetSocketAddress target, ServerSocket listener, Supplier<Tap> taps) {
     this.target = target;
@@ -153,11 +154,24 @@ public final class TcpProxy implements AutoCloseable {
    *
    * @param bytes 0 or more; with 0 the next byte is the one that does not arrive
    */
-  public synchronized void cutAfterBytes(long bytes) {
+  public void cutAfterBytes(long bytes) {
+    cutAfterBytes(bytes, true);
+  }
+
+  /**
+   * Lets exactly so many more bytes through in one direction, all connections taken together, then
+   * {@link #cut() cuts}: in the midst of an answer, or when the server has what it needs to go on
+   * and nobody will hear of it. Takes the place of an earlier call.
+   *
+   * @param bytes 0 or more; with 0 the next byte is the one that does not arrive
+   * @param fromServer whether those that the server sends are counted, or the clients'
+   */
+  public synchronized void cutAfterBytes(long bytes, boolean fromServer) {
     if (bytes < 0) {
       throw new IllegalArgumentException("bytes >= 0 required but it was " + bytes);
     }
     bytesUntilCut = bytes;
+    cutsAnswers = fromServer;
   }
 
   /**
@@ -229,7 +243,7 @@ public final class TcpProxy implements AutoCloseable {
     while ((stalled || cutting) && connection.isOpen()) {
       wait();
     }
-    if (!fromServer || bytesUntilCut == UNLIMITED || bytes == 0) {
+    if (fromServer != cutsAnswers || bytesUntilCut == UNLIMITED || bytes == 0) {
       return new Pass(bytes, false);
     }
     int passing = (int) Math.min(bytes, bytesUntilCut);

@@ -212,6 +212,21 @@ class TcpProxyTest {
   }
 
   @Test
+  void cutAfterBytesToTheServerLetsExactlySoManyThrough() throws Exception {
+    proxy.cutAfterBytes(6, false);
+    assertPasses(server, client);
+    assertPasses(client, server);
+    assertThat(proxy.open()).isEqualTo(1);
+
+    client.getOutputStream().write(PING);
+
+    assertThat(server.getInputStream().readNBytes(3)).containsExactly('p', 'i');
+    assertThat(client.getInputStream().read()).isEqualTo(-1);
+    assertThat(proxy.open()).isZero();
+    assertNewConnectionPasses();
+  }
+
+  @Test
   void latencyIsAddedOncePerRoundTrip() throws Exception {
     proxy.latency(Duration.ofMillis(50));
 

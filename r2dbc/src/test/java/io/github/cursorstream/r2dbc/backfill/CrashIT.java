@@ -6,16 +6,9 @@ import static org.awaitility.Awaitility.await;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
-import io.github.cursorstream.run.Again;
-import io.github.cursorstream.run.BatchDone;
-import io.github.cursorstream.run.BatchFailure;
-import io.github.cursorstream.run.Lease;
-import io.github.cursorstream.run.LostLeaseException;
-import io.github.cursorstream.run.NewRun;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
-import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.run.Verb;
@@ -32,9 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -45,6 +36,9 @@ import reactor.core.publisher.Mono;
 class CrashIT {
 
   private static final Duration LEASE = Duration.ofMillis(600);
+
+  private static final List<Verb> VERBS =
+      List.of(Verb.START, Verb.PAUSE, Verb.FORCE_PAUSE, Verb.RESUME, Verb.RETRY);
 
   private TestDatabase database;
   private PostgresRunStore store;
@@ -93,6 +87,12 @@ class CrashIT {
     final Runner runner =
         Runner.create(PostgresRunStore.create(pool), o -> o.maxConsumers(3).lease(LEASE))
             .register(countUp(pool));
+
+    /** As if it were stopped in the midst of a batch: longer than its lease. */
+    void freezes(long millis) {
+      proxy.stall();
+      Mono.delay(Duration.ofMillis(millis)).subscribe(tick -> proxy.resume());
+    }
 
     /** Takes its connections away, and then stops it, which has nothing to say any more. */
     void goes() {
@@ -161,7 +161,7 @@ class CrashIT {
     while (System.nanoTime() < end && !handle.run().block().state().isEnded()) {
       Thread.sleep(random.nextInt(250));
       int which = random.nextInt(3);
-      switch (random.nextInt(8)) {
+      switch (random.nextInt(9)) {
         case 0 -> {
           nodes.get(which).goes();
           nodes.set(which, new Node());
@@ -176,9 +176,12 @@ class CrashIT {
                   AND query LIKE '%item%' ORDER BY random() LIMIT 1""");
         case 5 -> handle.consumers(1 + random.nextInt(8)).block();
         case 6 -> {
-          handle.say(random.nextBoolean() ? Verb.PAUSE : Verb.FORCE_PAUSE, null).block();
+          // Any, but for those that end it.
+          Verb verb = VERBS.get(random.nextInt(VERBS.size()));
+          assertThat(handle.say(verb, "at random").block()).isNotNull();
           handle.resume().block();
         }
+        case 7 -> nodes.get(which).freezes(LEASE.toMillis() + random.nextInt(400));
         default -> handle.change(p -> p.batchSize(50 + random.nextInt(150))).block();
       }
     }
@@ -201,79 +204,5 @@ class CrashIT {
 
   private List<?> wrong() {
     return database.query("SELECT id, n FROM item WHERE n <> 1 ORDER BY id LIMIT 20");
-  }
-
-  /** The last byte that arrives is, in turn, each of those that a batch's answers consist of. */
-  @Test
-  void theConnectionBreaksAtEachPointOfABatch() {
-    int ranges = 400;
-    int step = 17;
-    createItems(ranges);
-    Lease lease = openedRun(ranges);
-    int broken = 0;
-    int unknown = 0;
-    int whole = 0;
-    try (TcpProxy proxy = TcpProxy.to(database.host(), database.port())) {
-      ConnectionPool pool = through(proxy, 1);
-      PostgresRunStore breaking = PostgresRunStore.create(pool);
-      for (int bytes = 0; whole < 3; bytes += step) {
-        breaking.find(lease.run().id()).retry(5).block(); // A connection is there.
-        proxy.cutAfterBytes(bytes);
-        try {
-          lease = breaking.inTransaction(lease, countUpOne(lease), LEASE).block();
-          whole++;
-        } catch (RuntimeException e) {
-          broken++;
-          try {
-            lease = again(lease, e);
-          } catch (LostLeaseException lost) {
-            unknown++;
-            lease = takenOver(lease);
-          }
-        }
-        proxy.cut(); // If it has not happened, it will not.
-      }
-    }
-    while (lease.range() != null) {
-      lease = store.inTransaction(lease, countUpOne(lease), LEASE).block();
-    }
-    assertThat(broken).isGreaterThan(20);
-    assertThat(unknown).isPositive();
-    assertThat(wrong()).isEmpty();
-    assertThat(lease.run().rows()).isEqualTo(ranges);
-    assertThat(lease.run().state()).isEqualTo(RunState.SUCCEEDED);
-  }
-
-  /** A run of ranges of one row, whose one slot has been taken. */
-  private Lease openedRun(int ranges) {
-    List<String> ends = Flux.range(1, ranges).map(String::valueOf).collectList().block();
-    return store
-        .create(new NewRun("r", "kind", "", RunParameters.DEFAULTS, false), "test")
-        .flatMap(run -> store.open(run.id(), null, String.valueOf(ranges), "test"))
-        .flatMap(run -> store.extend(run.id(), null, Objects.requireNonNull(ends)))
-        .then(store.take("test", Set.of("kind"), LEASE))
-        .block();
-  }
-
-  private static Function<Connection, Mono<BatchDone>> countUpOne(Lease lease) {
-    long id = Long.parseLong(Objects.requireNonNull(lease.range()).upTo());
-    return connection ->
-        execute(connection, "UPDATE item SET n = n + 1 WHERE id = $1", List.of(id))
-            .then(Mono.just(BatchDone.all(1)));
-  }
-
-  private Lease again(Lease lease, Throwable failure) {
-    Again again = new Again(Objects.requireNonNull(lease.range()), 0, Duration.ZERO);
-    return store
-        .fail(lease, new BatchFailure(failure.toString(), List.of(again), null, false), LEASE)
-        .block();
-  }
-
-  private Lease takenOver(Lease lost) {
-    database.execute(
-        "UPDATE cursorstream.consumer SET lease_until = " + "clock_timestamp() - interval '1 s'");
-    Lease taken = store.take("test", Set.of("kind"), LEASE).block();
-    assertThat(taken.serial()).isGreaterThan(lost.serial());
-    return taken;
   }
 }
