@@ -266,15 +266,17 @@ public final class InMemoryRunStore implements RunStore {
     Objects.requireNonNull(lease, "lease");
     Set<String> known = Set.copyOf(kinds);
     return one(
-        () ->
-            runs.values().stream()
-                .filter(run -> known.contains(run.kind()))
-                .flatMap(run -> run.offers().stream())
-                .filter(offer -> nodes.mayTake(owner, offer))
-                // The sort is stable: the oldest run's first.
-                .min(Comparator.comparing((MemoryRun.Offer offer) -> !offer.holdsRange()))
-                .map(offer -> offer.take(owner, lease))
-                .orElse(null));
+        () -> {
+          runs.values().forEach(run -> run.clearUp(owner));
+          return runs.values().stream()
+              .filter(run -> known.contains(run.kind()))
+              .flatMap(run -> run.offers().stream())
+              .filter(offer -> nodes.mayTake(owner, offer))
+              // The sort is stable: the oldest run's first.
+              .min(Comparator.comparing((MemoryRun.Offer offer) -> !offer.holdsRange()))
+              .map(offer -> offer.take(owner, lease))
+              .orElse(null);
+        });
   }
 
   @Override

@@ -75,7 +75,7 @@ final class MemoryRun {
 
     Lease take(String owner, Duration lease) {
       if (slot.owner != null) {
-        log(RunEvent.Type.TAKEN_OVER, owner, "consumer " + slot.number + " from " + slot.owner);
+        logTakenOver(slot, owner);
       }
       slot.owner = owner;
       slot.epoch = ++epoch;
@@ -297,16 +297,26 @@ final class MemoryRun {
   List<Offer> offers() {
     Instant now = clock.instant();
     boolean left = work.isThere(now) || (work.isHandedOut() && inFlight() == 0);
-    boolean starting = state == RunState.RUNNING && left;
-    boolean finishing =
-        state == RunState.RUNNING || state == RunState.PAUSING || state == RunState.CANCELLING;
-    return slots.values().stream()
-        .filter(slot -> slot.isFree(now))
-        .filter(
-            slot ->
-                slot.range == null ? starting && slot.number <= parameters.consumers() : finishing)
-        .map(Offer::new)
-        .toList();
+    return state != RunState.RUNNING
+        ? List.of()
+        : slots.values().stream()
+            .filter(slot -> slot.isFree(now))
+            .filter(slot -> slot.range != null || (left && slot.number <= parameters.consumers()))
+            .map(Offer::new)
+            .toList();
+  }
+
+  /** What was left behind is not done any more if this run is to stop. */
+  void clearUp(String who) {
+    Instant now = clock.instant();
+    for (MemorySlot slot : List.copyOf(slots.values())) {
+      boolean stopping = state == RunState.PAUSING || state == RunState.CANCELLING;
+      if (stopping && slot.range != null && slot.isFree(now)) {
+        logTakenOver(slot, who);
+        slot.attempt++;
+        giveBack(slot, who);
+      }
+    }
   }
 
   /** How many slots somebody holds. */
@@ -331,17 +341,20 @@ final class MemoryRun {
   void release(Lease lease) {
     MemorySlot slot = slots.get(lease.number());
     if (slot != null && slot.isOf(lease)) {
-      Range range = slot.range;
-      if (range != null) {
-        work.again(range, slot.attempt - 1, clock.instant());
-        slot.hold(null, 0);
-        changed.accept(id);
-      }
-      String who = slot.who();
-      slot.free(++epoch, clock.instant());
-      fitSlots();
-      settle(who);
+      giveBack(slot, slot.who());
     }
+  }
+
+  private void giveBack(MemorySlot slot, String who) {
+    Range range = slot.range;
+    if (range != null) {
+      work.again(range, slot.attempt - 1, clock.instant());
+      slot.hold(null, 0);
+      changed.accept(id);
+    }
+    slot.free(++epoch, clock.instant());
+    fitSlots();
+    settle(who);
   }
 
   Lease complete(Lease lease, BatchDone done, Duration time) {
@@ -520,6 +533,10 @@ final class MemoryRun {
 
   private Lease lease(MemorySlot slot) {
     return new Lease(run(), slot.number, slot.epoch, slot.serial, slot.range, slot.attempt);
+  }
+
+  private void logTakenOver(MemorySlot slot, String who) {
+    log(RunEvent.Type.TAKEN_OVER, who, "consumer " + slot.number + " from " + slot.owner);
   }
 
   private void log(RunEvent.Type type, String who, @Nullable String detail) {

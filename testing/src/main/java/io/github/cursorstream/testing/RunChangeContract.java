@@ -61,6 +61,7 @@ interface RunChangeContract extends RunStoreUnderTest {
     assertThat(runs.types(run)).doesNotContain(RunEvent.Type.CHANGED);
   }
 
+  // B2
   @Test
   default void aRunCanBeChangedBeforeItBegins() {
     TestRuns runs = runs();

@@ -274,10 +274,11 @@ interface RunLeaseContract extends RunStoreUnderTest {
     assertThat(lease.range()).isEqualTo(step(1));
   }
 
-  // M14
+  // M14, M27
   @Test
-  default void whatIsPausingOrCancellingIsTakenOverToo() {
+  default void whatIsLeftBehindDoesNotKeepARunFromStopping() {
     for (Verb verb : List.of(Verb.PAUSE, Verb.CANCEL)) {
+      RunState stopped = verb == Verb.PAUSE ? RunState.PAUSED : RunState.CANCELLED;
       TestRuns runs = runs();
       Run run = runs.ready(9, 2);
       Lease dead = runs.take(SHORT);
@@ -286,11 +287,27 @@ interface RunLeaseContract extends RunStoreUnderTest {
       runs.release(runs.complete(idle));
       pass(LAPSE);
 
-      Lease heir = runs.take();
-      assertThat(heir.range()).isEqualTo(dead.range());
+      // By somebody who has not the code for it.
+      assertThat(getOrNull(store().take("stranger", Set.of("another"), LONG))).isNull();
+
+      Run now = runs.run(run);
+      assertThat(now.state()).isEqualTo(stopped);
+      assertThat(now.inFlight()).isZero();
+      assertThat(now.waiting()).isEqualTo(1);
+      assertThat(runs.events(run).stream().filter(event -> event.who().equals("stranger")))
+          .extracting(RunEvent::type)
+          .containsExactly(
+              RunEvent.Type.TAKEN_OVER,
+              verb == Verb.PAUSE ? RunEvent.Type.PAUSED : RunEvent.Type.CANCELLED);
       assertThat(runs.takeOrNull()).isNull();
-      assertThat(runs.complete(heir).run().state())
-          .isEqualTo(verb == Verb.PAUSE ? RunState.PAUSED : RunState.CANCELLED);
+      assertThatThrownBy(() -> runs.complete(dead)).isInstanceOf(LostLeaseException.class);
+
+      runs.say(run, Verb.RESUME);
+      if (verb == Verb.PAUSE) {
+        Lease heir = runs.take();
+        assertThat(heir.range()).isEqualTo(dead.range());
+        assertThat(heir.attempt()).isEqualTo(2);
+      }
     }
   }
 

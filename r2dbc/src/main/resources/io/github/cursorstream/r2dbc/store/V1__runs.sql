@@ -529,10 +529,23 @@ BEGIN
       NULL; -- its own time-outs will end it
     END;
   END LOOP;
+  -- What was left behind in a run that is to stop is not done any more, which needs nobody's code.
+  FOR c IN
+    SELECT s.* FROM cursorstream.consumer AS s JOIN cursorstream.run AS r ON r.id = s.run
+      WHERE s.upto IS NOT NULL AND s.lease_until < clock_timestamp()
+        AND r.state IN ('PAUSING', 'CANCELLING')
+      ORDER BY s.run, s.number FOR UPDATE OF s SKIP LOCKED
+  LOOP
+    INSERT INTO cursorstream.event (run, type, who, detail)
+      VALUES (c.run, 'TAKEN_OVER', p_owner, 'consumer ' || c.number || ' of ' || c.owner);
+    UPDATE cursorstream.consumer SET owner = p_owner, attempt = attempt + 1
+      WHERE run = c.run AND number = c.number;
+    PERFORM cursorstream.release(c.run, c.number, c.epoch);
+  END LOOP;
   SELECT s.* INTO c FROM cursorstream.consumer AS s JOIN cursorstream.run AS r ON r.id = s.run
-    WHERE r.kind = ANY (p_kinds) AND s.lease_until < clock_timestamp()
-      AND (s.upto IS NOT NULL AND r.state IN ('RUNNING', 'PAUSING', 'CANCELLING')
-        OR r.state = 'RUNNING' AND s.number <= r.consumers
+    WHERE r.kind = ANY (p_kinds) AND s.lease_until < clock_timestamp() AND r.state = 'RUNNING'
+      AND (s.upto IS NOT NULL
+        OR s.number <= r.consumers
           AND (cardinality(r.ends) > 0 OR r.tail IS DISTINCT FROM r.upper
             -- Nothing is left, as after a pause behind the last batch: somebody has to say so.
             OR r.in_flight = 0 AND r.waiting = 0

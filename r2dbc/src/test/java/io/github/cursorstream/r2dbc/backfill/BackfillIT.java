@@ -16,13 +16,11 @@ import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Runner;
-import io.github.cursorstream.run.Verb;
 import io.github.cursorstream.run.VerbResult;
 import io.r2dbc.spi.Connection;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Queue;
 import java.util.Set;
@@ -132,36 +130,16 @@ class BackfillIT extends Nodes {
   }
 
   @Test
-  void heldRunDoesNotAskTheTable() { // B1
-    table("t", 10);
-    Runner runner = runner();
-    RunHandle run = runner.enqueueHeld(incrementing("t", 5)).block(SOON);
-    // Others are opened meanwhile, so there was time enough.
-    end(start(runner, Backfill.over("other", ids("t")).execute(increment("t"))));
-    assertThat(now(run).state()).isEqualTo(RunState.HELD);
-    assertThat(now(run).startedAt()).isNull();
-    assertThat(notOnce("t")).isZero();
-    assertThat(run.say(Verb.START, null).block(SOON).kind()).isEqualTo(VerbResult.Kind.DONE);
-    assertThat(end(run).state()).isEqualTo(RunState.SUCCEEDED);
-    assertThat(count("SELECT count(*) FROM t WHERE n = 2")).isEqualTo(10);
-  }
-
-  @Test
   void backfillWaitsForTheOneItDependsOn() {
     table("t", 10);
     RunHandle copy =
-        start(Backfill.over("copy", ids("t")).dependsOn("backfill").execute(increment("t")));
+        start(over("copy", pool, Keyset.table("t")).dependsOn("backfill").execute(increment("t")));
     Run first = toEnd(incrementing("t", 5));
     assertThat(end(copy).startedAt()).isAfterOrEqualTo(first.endedAt());
     assertThat(count("SELECT count(*) FROM t WHERE n = 2")).isEqualTo(10);
     assertThatThrownBy(() -> over("t").dependsOn("backfill"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("itself");
-  }
-
-  private CursorBasedRepository<Long> ids(String table) {
-    return CursorBasedRepository.create(
-        pool, Keyset.table(table), row -> row.get("id", Long.class));
   }
 
   @Test
@@ -675,32 +653,6 @@ class BackfillIT extends Nodes {
   }
 
   @Test
-  void errorIsStoredAndToldThoughTheHandlerThrows() { // M10, M11
-    table("t", 3);
-    Queue<String> told = new ConcurrentLinkedQueue<>();
-    RunKind kind =
-        over("t")
-            .attempts(1)
-            .onError(
-                (batch, failure) -> {
-                  told.add(batch.attempt() + " " + failure.getMessage());
-                  throw new IllegalArgumentException("the handler's own");
-                })
-            .process(batch -> Mono.error(new IllegalStateException("the work's own")));
-    assertThatThrownBy(() -> runner().runToEnd(kind).block(SOON))
-        .hasMessageContaining("the work's own")
-        .hasMessageContaining("FAILED")
-        .hasMessageContaining("backfill");
-    assertThat(told).isNotEmpty().allMatch(text -> text.endsWith("the work's own"));
-    Run run = store.latest("backfill").block(SOON);
-    assertThat(run.error())
-        .startsWith("java.lang.IllegalStateException: the work's own")
-        .contains("\n  at ", "BackfillIT");
-    assertThat(run.error().lines().count()).isLessThan(30);
-    assertThat(run.failures()).isEqualTo(told.size());
-  }
-
-  @Test
   void parametersChangedWhileRunningAreFeltWithTheNextBatch() { // M12
     table("t", 1_000);
     Queue<List<Long>> batches = new ConcurrentLinkedQueue<>();
@@ -728,52 +680,4 @@ class BackfillIT extends Nodes {
         .satisfies(e -> assertThat(e.detail()).contains("batchSize=70"));
   }
 
-  @Test
-  void runIsNotDoubledWhileItLivesAndRunsAgainAfterwards() { // M15
-    table("t", 10);
-    Runner runner = runner();
-    RunKind kind = incrementing("t", 5);
-    long first = runner.enqueueHeld(kind).block(SOON).id();
-    assertThat(runner.start(kind).block(SOON).id()).isEqualTo(first);
-    runner.handle(first).cancel().block(SOON);
-    RunHandle again = start(runner, kind);
-    assertThat(again.id()).isNotEqualTo(first);
-    assertThat(end(again).rows()).isEqualTo(10);
-    assertThatThrownBy(() -> runner.register(incrementing("t", 5)))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("backfill");
-  }
-
-  @Test
-  void deploymentIsToldWhatIsMissing() { // M16
-    table("t", 10);
-    Runner runner = runner();
-    assertThatThrownBy(() -> runner.ensureSucceeded("backfill").block(SOON))
-        .hasMessageContaining("\"backfill\"")
-        .hasMessageContaining("there is none");
-    RunHandle run = runner.enqueueHeld(incrementing("t", 5)).block(SOON);
-    assertThatThrownBy(() -> runner.ensureSucceeded("backfill").block(SOON))
-        .hasMessageContaining("HELD");
-    run.say(Verb.START, null).block(SOON);
-    end(run);
-    assertThat(runner.ensureSucceeded("backfill").block(SOON).rows()).isEqualTo(10);
-  }
-
-  @Test
-  void kindWithoutCodeStaysVisibleAndCanBeCancelled() { // M27
-    table("t", 10);
-    Runner runner = runner();
-    RunHandle old =
-        runner.enqueueHeld(Backfill.over("removed", ids("t")).execute(increment("t"))).block(SOON);
-    runner.shutdown(Duration.ZERO).block(SOON);
-    old.say(Verb.START, null).block(SOON);
-    RunHandle other = start(incrementing("t", 5));
-    end(other);
-    assertThat(now(old).state()).isEqualTo(RunState.ENQUEUED);
-    assertThat(store.runs().map(Run::name).collectList().block(SOON))
-        .containsExactly("removed", "backfill");
-    assertThat(old.by("bob").cancel().block(SOON).state()).isEqualTo(RunState.CANCELLED);
-    assertThat(new HashSet<>(old.events().map(RunEvent::who).collectList().block(SOON)))
-        .contains("bob");
-  }
 }

@@ -97,9 +97,13 @@ abstract class Nodes {
   }
 
   final Backfill<Long> over(Keyset keyset) {
+    return over("backfill", pool, keyset);
+  }
+
+  static Backfill<Long> over(String name, ConnectionFactory connections, Keyset keyset) {
     return Backfill.over(
-            "backfill",
-            CursorBasedRepository.create(pool, keyset, row -> row.get("id", Long.class)))
+            name,
+            CursorBasedRepository.create(connections, keyset, row -> row.get("id", Long.class)))
         .backoff(Duration.ofMillis(10), Duration.ofMillis(50));
   }
 

@@ -7,21 +7,21 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /** The queries that were sent, by kind. */
-final class QueryLog {
+public final class QueryLog {
 
   private static final String PING = "SELECT 1";
 
   private final List<String> queries = new CopyOnWriteArrayList<>();
 
   /** The same connections, with their queries written down here when they are sent. */
-  ConnectionFactory over(ConnectionFactory factory) {
+  public ConnectionFactory over(ConnectionFactory factory) {
     return ProxyConnectionFactory.builder(factory)
         .onBeforeQuery(
             info -> info.getQueries().stream().map(QueryInfo::getQuery).forEach(queries::add))
         .build();
   }
 
-  List<String> all() {
+  public List<String> all() {
     return queries;
   }
 
