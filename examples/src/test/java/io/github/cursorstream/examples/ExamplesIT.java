@@ -73,6 +73,11 @@ class ExamplesIT {
   }
 
   @Test
+  void nodesThatComeAndGoShareARunEvenly() throws Exception {
+    assertPass(SharedByThreeNodes.run(database, 50_000, 5));
+  }
+
+  @Test
   void aSlowServiceIsCalledUntilEachCallHadItsEffect() {
     assertPass(CallAnHttpService.run(database, 800));
   }

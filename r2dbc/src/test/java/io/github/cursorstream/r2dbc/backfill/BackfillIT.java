@@ -679,5 +679,4 @@ class BackfillIT extends Nodes {
         .satisfies(e -> assertThat(e.type()).isEqualTo(RunEvent.Type.CHANGED))
         .satisfies(e -> assertThat(e.detail()).contains("batchSize=70"));
   }
-
 }

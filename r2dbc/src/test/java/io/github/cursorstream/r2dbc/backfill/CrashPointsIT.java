@@ -32,9 +32,9 @@ import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
- * The connection breaks behind each message of a batch, and a byte before its end, in either
- * direction: so each statement has been done, or not, and has been answered, or not. Whoever comes
- * next, each row is counted exactly once.
+ * The connection breaks before a batch, and behind each message of it, in either direction: so each
+ * statement has been done or not, and has been answered or not. Whoever comes next, each row is
+ * counted exactly once.
  */
 @Timeout(120)
 class CrashPointsIT {
@@ -92,7 +92,9 @@ class CrashPointsIT {
     }
   }
 
-  /** Where the messages end that passed, by direction: a byte of type, and the length behind it. */
+  /**
+   * 0, and where the messages end that passed: each is a byte of type, and a length that is in it.
+   */
   private static final class Messages implements TcpProxy.Tap {
 
     private final ByteArrayOutputStream answers = new ByteArrayOutputStream();
@@ -110,7 +112,7 @@ class CrashPointsIT {
 
     synchronized List<Integer> ends(boolean fromServer) {
       ByteBuffer bytes = ByteBuffer.wrap((fromServer ? answers : requests).toByteArray());
-      List<Integer> ends = new ArrayList<>();
+      List<Integer> ends = new ArrayList<>(List.of(0));
       for (int at = 0; at < bytes.limit(); ends.add(at)) {
         at += 1 + bytes.getInt(at + 1);
       }
@@ -153,7 +155,7 @@ class CrashPointsIT {
         .isEmpty();
     assertThat(lease.run().rows()).isEqualTo(position - 1000);
     assertThat(lease.run().state()).isEqualTo(RunState.RUNNING);
-    assertThat(broken).isGreaterThan(20);
+    assertThat(broken).isGreaterThan(15);
     assertThat(lost).as("committed, and not answered").isPositive();
   }
 
@@ -161,11 +163,9 @@ class CrashPointsIT {
     assertThat(ends).hasSizeGreaterThan(4);
     Lease next = lease;
     for (int end : ends) {
-      for (int bytes : new int[] {end - 1, end}) {
-        for (boolean another : new boolean[] {false, true}) {
-          next = cut(way, next, bytes, fromServer, another);
-          next = Objects.requireNonNull(way.work(store, next).block());
-        }
+      for (boolean another : new boolean[] {false, true}) {
+        next = cut(way, next, end, fromServer, another);
+        next = Objects.requireNonNull(way.work(store, next).block());
       }
     }
     return next;

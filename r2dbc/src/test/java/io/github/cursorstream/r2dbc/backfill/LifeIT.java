@@ -167,8 +167,7 @@ class LifeIT extends Nodes {
   void kindWithoutCodeStaysVisibleAndCanBeCancelled() { // M27
     table("t", 10);
     Runner runner = runner();
-    RunHandle old =
-        runner.enqueueHeld(another("removed").execute(increment("t"))).block(SOON);
+    RunHandle old = runner.enqueueHeld(another("removed").execute(increment("t"))).block(SOON);
     runner.shutdown(Duration.ZERO).block(SOON);
     old.say(Verb.START, null).block(SOON);
     RunHandle other = start(incrementing("t"));
@@ -186,8 +185,7 @@ class LifeIT extends Nodes {
     table("t", 10);
     var mortal = clean.pool(4);
     Runner last = runner(mortal, options -> options.lease(Duration.ofMillis(400)));
-    RunHandle started =
-        start(last, another("removed").process(batch -> Mono.never()));
+    RunHandle started = start(last, another("removed").process(batch -> Mono.never()));
     Runner next = runner();
     start(next, incrementing("t"));
     RunHandle old = next.handle(started.id());
