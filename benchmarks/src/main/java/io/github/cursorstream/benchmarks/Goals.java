@@ -20,7 +20,17 @@ import tools.jackson.databind.json.JsonMapper;
  */
 public final class Goals {
 
-  static final List<Group> GROUPS = List.of(new Reading());
+  static final List<Group> GROUPS =
+      List.of(
+          new Reading(),
+          new Distance(),
+          new ReadingScale(),
+          new Position(),
+          new Writing(),
+          new WritingScale(),
+          new Protocol(),
+          new Heap(),
+          new Operators());
 
   /** Enough memory for the tables, WAL without checkpoints in the middle, and durable. */
   private static final String[] SERVER = {
@@ -108,7 +118,7 @@ public final class Goals {
     }
     List<Verdict> verdicts =
         groups.stream()
-            .flatMap(group -> group.goals().stream())
+            .flatMap(group -> group.goals(lab).stream())
             .map(g -> g.judge(lab.report()))
             .toList();
     System.out.printf("%nGoals%n");

@@ -11,5 +11,5 @@ interface Group {
   void run(Lab lab) throws Exception;
 
   /** Judged once the group has run. */
-  List<Goal> goals();
+  List<Goal> goals(Lab lab);
 }

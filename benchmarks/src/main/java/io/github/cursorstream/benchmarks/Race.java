@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Contenders that do the same work in turn, A B C, A B C, so that what slows the machine down slows
@@ -17,14 +17,11 @@ final class Race {
   private final String name;
   private final List<Contender> contenders;
   private Duration latency = Duration.ZERO;
-  private int rounds;
-  private Runnable before = () -> {};
-  private UnaryOperator<Total> seen = total -> total;
+  private @Nullable Accounts accounts;
 
-  Race(Lab lab, String name, List<Contender> contenders) {
+  Race(String name, List<Contender> contenders) {
     this.name = name;
     this.contenders = contenders;
-    this.rounds = lab.rounds();
   }
 
   /** What a proxy adds to each round trip. */
@@ -33,41 +30,21 @@ final class Race {
     return this;
   }
 
-  /** What comes before each pass, and takes no time of it. */
-  Race before(Runnable preparation) {
-    before = preparation;
+  /** Each pass finds this table as new, and what it did is looked up there. */
+  Race over(Accounts table) {
+    accounts = table;
     return this;
   }
 
-  /** What each pass came to, where it cannot say so itself. */
-  Race seen(UnaryOperator<Total> check) {
-    seen = check;
-    return this;
-  }
-
+  /** Runs it, prints it, and adds it to the lab's report. */
   void run(Lab lab) throws Exception {
     System.out.printf("%n%s%n", name);
     List<Counts> counts = new ArrayList<>();
     for (Contender contender : contenders) {
-      before.run();
+      prepare();
       counts.add(lab.meter().count(contender, total -> check(contender, total)));
     }
-    List<List<Cost>> costs = new ArrayList<>();
-    contenders.forEach(contender -> costs.add(new ArrayList<>()));
-    try (Target target = target(lab)) {
-      List<Callable<Total>> passes =
-          contenders.stream().map(contender -> contender.over().apply(target)).toList();
-      for (int round = 0; round <= rounds; round++) {
-        for (int i = 0; i < passes.size(); i++) {
-          before.run();
-          Meter.Measured measured = lab.meter().measure(passes.get(i));
-          check(contenders.get(i), measured.total());
-          if (round > 0) {
-            costs.get(i).add(measured.cost());
-          }
-        }
-      }
-    }
+    List<List<Cost>> costs = costs(lab);
     List<Result> results = new ArrayList<>();
     for (int i = 0; i < contenders.size(); i++) {
       Contender contender = contenders.get(i);
@@ -76,6 +53,26 @@ final class Race {
     }
     Tables.print(results);
     lab.report().add(name, results);
+  }
+
+  private List<List<Cost>> costs(Lab lab) throws Exception {
+    List<List<Cost>> costs = new ArrayList<>();
+    contenders.forEach(contender -> costs.add(new ArrayList<>()));
+    try (Target target = target(lab)) {
+      List<Callable<Total>> passes =
+          contenders.stream().map(contender -> contender.over().apply(target)).toList();
+      for (int round = 0; round <= lab.rounds(); round++) {
+        for (int i = 0; i < passes.size(); i++) {
+          prepare();
+          Meter.Measured measured = lab.meter().measure(passes.get(i));
+          check(contenders.get(i), measured.total());
+          if (round > 0) { // That was to warm up.
+            costs.get(i).add(measured.cost());
+          }
+        }
+      }
+    }
+    return costs;
   }
 
   private Target target(Lab lab) {
@@ -87,8 +84,20 @@ final class Race {
     return Target.through(proxy, lab.database());
   }
 
+  private void prepare() {
+    if (accounts != null) {
+      accounts.fill();
+    }
+  }
+
   private void check(Contender contender, Total told) {
-    Total total = seen.apply(told);
+    require(contender, told);
+    if (accounts != null) {
+      require(contender, accounts.copied());
+    }
+  }
+
+  private void require(Contender contender, Total total) {
     if (!total.equals(contender.expected())) {
       throw new IllegalStateException(
           "%s of %s: %s required but it was %s"

@@ -18,6 +18,7 @@ final class Reading implements Group {
   static final String JDBC_CURSOR = "JDBC cursor, fetchSize 1000";
   static final String JDBC_KEYSET = "JDBC keyset loop";
   static final String BATCH_PAGING = "Spring Batch JdbcPagingItemReader";
+  static final String VERTX = "Vert.x RowStream, fetch 1000";
   static final String COPY = "COPY TO STDOUT (binary)";
 
   private static final String RACE = "reading";
@@ -34,7 +35,6 @@ final class Reading implements Group {
   public void run(Lab lab) throws Exception {
     Dataset items = lab.dataset(Shape.MIXED, lab.rows());
     new Race(
-            lab,
             RACE,
             List.of(
                 OurReaders.stream(PREFETCH_1, items, o -> o.prefetch(1)),
@@ -48,7 +48,7 @@ final class Reading implements Group {
                 R2dbcReaders.expand("R2DBC pages by expand", items),
                 SpringDataReader.findAll("Spring Data R2DBC findAll", items),
                 JooqReader.seek("jOOQ seek over R2DBC", items),
-                VertxReader.stream("Vert.x RowStream, fetch 1000", items),
+                VertxReader.stream(VERTX, items),
                 JdbcReaders.cursor(JDBC_CURSOR, items, ""),
                 JdbcReaders.cursor("JDBC cursor, fetchSize 1000, binary", items, BINARY),
                 JdbcReaders.keyset(JDBC_KEYSET, items, ""),
@@ -60,7 +60,7 @@ final class Reading implements Group {
   }
 
   @Override
-  public List<Goal> goals() {
+  public List<Goal> goals(Lab lab) {
     return List.of(
         atMost(
             0.95,

@@ -20,6 +20,11 @@ record Result(String contender, long rows, Counts counts, List<Cost> costs) {
     return spread(what).median();
   }
 
+  /** Rows. */
+  Spread perSecond() {
+    return Spread.of(costs.stream().mapToDouble(cost -> rows / cost.seconds()));
+  }
+
   double buffersPerRow() {
     return (double) counts.buffers() / rows;
   }

@@ -20,6 +20,11 @@ record Spread(double min, double median, double max) {
             sorted[sorted.length - 1]);
   }
 
+  /** The ratio, at its least and its greatest where the two do not vary together. */
+  Spread over(Spread other) {
+    return new Spread(min / other.max, median / other.median, max / other.min);
+  }
+
   /** With as many digits as there is something to tell by. */
   String text() {
     return number(median) + (min < max ? " (" + number(min) + "–" + number(max) + ")" : "");
