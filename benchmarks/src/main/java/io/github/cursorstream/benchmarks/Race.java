@@ -51,7 +51,7 @@ final class Race {
       results.add(
           new Result(contender.name(), contender.expected().rows(), counts.get(i), costs.get(i)));
     }
-    Tables.print(results);
+    RaceTable.print(results);
     lab.report().add(name, results);
   }
 

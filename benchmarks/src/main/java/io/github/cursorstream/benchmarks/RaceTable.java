@@ -3,10 +3,10 @@ package io.github.cursorstream.benchmarks;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 
-/** What is printed. */
-final class Tables {
+/** What a race came to, for people to read. */
+final class RaceTable {
 
-  private Tables() {}
+  private RaceTable() {}
 
   static void print(List<Result> results) {
     System.out.printf(
@@ -14,7 +14,7 @@ final class Tables {
         "",
         "seconds",
         "least–most",
-        "times",
+        "× first",
         "statements",
         "trips",
         "buffers/r",
