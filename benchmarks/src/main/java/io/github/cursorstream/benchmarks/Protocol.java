@@ -26,8 +26,8 @@ final class Protocol implements Group {
   private static final String CLAIMS = "batches of one key, without work";
   private static final String SNAPSHOT = "claims under an old snapshot: last to first";
 
-  private static final int BATCHES = 200;
-  private static final int KEYS = 100;
+  private static final int BATCHES = 1000;
+  private static final int KEYS = 10;
 
   @Override
   public String name() {
@@ -48,10 +48,7 @@ final class Protocol implements Group {
                 .mapToObj(
                     consumers ->
                         OurWriters.backfill(
-                            consumers(consumers),
-                            keys,
-                            Setup.consumers(consumers).batch(1),
-                            Protocol::nothing))
+                            consumers(consumers), keys, claiming(consumers), Protocol::nothing))
                 .toList())
         .run(lab);
 
@@ -60,6 +57,11 @@ final class Protocol implements Group {
 
   private static String consumers(int count) {
     return "consumers: " + count;
+  }
+
+  /** Looking for work seldom, as that would be most of what is measured. */
+  private static Setup claiming(int consumers) {
+    return Setup.consumers(consumers).batch(1).poll(Duration.ofMillis(100));
   }
 
   private static RunKind nothing(Backfill<Account> backfill) {
@@ -95,7 +97,7 @@ final class Protocol implements Group {
           OurWriters.backfill(
                   "",
                   keys,
-                  Setup.consumers(1).batch(1),
+                  claiming(1),
                   backfill ->
                       backfill.process(
                           batch -> {

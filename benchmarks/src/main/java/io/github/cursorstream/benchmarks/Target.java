@@ -20,27 +20,29 @@ final class Target implements AutoCloseable {
   /** Odd, because the driver spreads connections badly over an even number. */
   private static final int EVENT_LOOPS = 3;
 
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+
   private final TestDatabase database;
   private final String host;
   private final int port;
   private final LoopResources loops = LoopResources.create("benchmark", EVENT_LOOPS, true);
   private final Deque<Runnable> closings = new ArrayDeque<>();
+  private final Runnable closeLast;
 
-  private Target(TestDatabase database, String host, int port) {
+  private Target(TestDatabase database, String host, int port, Runnable closeLast) {
     this.database = database;
     this.host = host;
     this.port = port;
+    this.closeLast = closeLast;
   }
 
   static Target of(TestDatabase database) {
-    return new Target(database, database.host(), database.port());
+    return new Target(database, database.host(), database.port(), () -> {});
   }
 
   /** The proxy is closed with the target. */
   static Target through(TcpProxy proxy, TestDatabase database) {
-    Target target = new Target(database, proxy.host(), proxy.port());
-    target.onClose(proxy::close);
-    return target;
+    return new Target(database, proxy.host(), proxy.port(), proxy::close);
   }
 
   TestDatabase database() {
@@ -103,13 +105,15 @@ final class Target implements AutoCloseable {
     while (!closings.isEmpty()) {
       closings.pop().run();
     }
-    loops.disposeLater(Duration.ZERO, Duration.ofSeconds(5)).block();
-    long deadline = System.nanoTime() + Duration.ofSeconds(10).toNanos();
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    // Before what carries them is taken away: some are closed once their last answer is there.
     while (!database.sessions().isEmpty()) {
       if (System.nanoTime() > deadline) {
         throw new IllegalStateException("sessions are left: " + database.sessions());
       }
       LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
     }
+    loops.disposeLater(Duration.ZERO, PATIENCE).block();
+    closeLast.run();
   }
 }
