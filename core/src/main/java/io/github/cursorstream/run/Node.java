@@ -15,7 +15,10 @@ import reactor.core.publisher.Sinks;
 import reactor.util.Logger;
 import reactor.util.Loggers;
 
-/** What a {@link Runner} does by itself: looks for work, opens runs, takes slots, tells hooks, tidies up. */
+/**
+ * What a {@link Runner} does by itself: looks for work, opens runs, takes slots, tells hooks,
+ * tidies up.
+ */
 final class Node {
 
   private static final Logger log = Loggers.getLogger(Runner.class);

@@ -99,7 +99,7 @@ interface RunPurgeContract extends RunStoreUnderTest {
 
     assertThat(isKnown(failed)).isTrue();
     assertThat(isKnown(paused)).isTrue();
-    assertThat(runs.types(paused)).contains(RunEvent.Type.CREATED, RunEvent.Type.VERB);
+    assertThat(runs.types(paused)).contains(RunEvent.Type.CREATED, RunEvent.Type.PAUSED);
     runs.say(failed, Verb.RETRY);
     assertThat(runs.drain()).hasSize(1);
     assertThat(runs.state(failed)).isEqualTo(RunState.SUCCEEDED);
@@ -135,7 +135,7 @@ interface RunPurgeContract extends RunStoreUnderTest {
     runs.say(ended.get(0), Verb.RETRY);
     assertThat(TestRuns.all(store().events(ended.get(0).id(), last)))
         .extracting(RunEvent::type)
-        .containsExactly(RunEvent.Type.VERB);
+        .containsExactly(RunEvent.Type.RETRIED);
   }
 
   @Test
