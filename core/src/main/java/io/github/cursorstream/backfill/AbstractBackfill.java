@@ -234,7 +234,7 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    * @param work of a batch; done when it completes
    * @return for a {@link io.github.cursorstream.run.Runner}
    */
-  public final RunKind process(Function<? super B, ? extends Publisher<?>> work) {
+  public RunKind process(Function<? super B, ? extends Publisher<?>> work) {
     Objects.requireNonNull(work, "work");
     BatchSource<T, B> source = source();
     return kind(

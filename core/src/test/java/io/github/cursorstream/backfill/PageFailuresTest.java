@@ -110,6 +110,18 @@ class PageFailuresTest extends VirtualRuns {
     assertThat(done()).containsAnyOf(4, 12).doesNotHaveDuplicates().hasSize(19);
   }
 
+  // M11
+  @Test
+  void whoeverWaitsForTheEndIsGivenTheError() {
+    poison.add(4);
+    List<Throwable> thrown = new ArrayList<>();
+    node().runToEnd(careful(quick(new Songs(9)).batchSize(3))).subscribe(run -> {}, thrown::add);
+    pass(Duration.ofSeconds(5));
+
+    assertThat(thrown).singleElement().asString().contains("FAILED", "cannot do all of [4]");
+    assertThat(done()).doesNotContain(4);
+  }
+
   // M19
   @Test
   void aBatchThatTakesTooLongIsCutInHalves() {

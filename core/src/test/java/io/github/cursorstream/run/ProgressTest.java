@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.IntFunction;
 import org.assertj.core.data.Offset;
@@ -217,6 +218,36 @@ class ProgressTest {
     watch(run);
     assertThat(last().share()).isEqualTo(0.9);
     assertThat(last().state()).isEqualTo(RunState.RUNNING);
+  }
+
+  // M7
+  @Test
+  void aBatchThatIsCutDoesNotMakeItFallOrGoOver() {
+    Timed kind =
+        new Timed(20, step -> SECOND) {
+          @Override
+          public Mono<Lease> work(RunStore store, Lease lease, Duration time) {
+            return new Range("6", "7").equals(lease.range())
+                ? Mono.error(new TimeoutException("it is too large"))
+                : Mono.delay(SECOND).then(Mono.defer(() -> store.complete(lease, 1, time)));
+          }
+
+          @Override
+          public boolean isTimeout(Throwable failure) {
+            return failure instanceof TimeoutException;
+          }
+
+          @Override
+          public Mono<String> middle(Lease lease) {
+            return Mono.just("6.5");
+          }
+        };
+    watch(kind, 2);
+    pass(Duration.ofMinutes(1));
+
+    assertNeverFallsNorEndsEarly();
+    assertThat(last().state()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(last().batches()).isEqualTo(21);
   }
 
   @Test

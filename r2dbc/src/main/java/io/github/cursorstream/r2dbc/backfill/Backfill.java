@@ -17,6 +17,7 @@ import io.github.cursorstream.run.RunStore;
 import io.r2dbc.spi.Connection;
 import java.util.Objects;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.reactivestreams.Publisher;
 
@@ -91,10 +92,10 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   }
 
   /**
-   * How {@link #processInTransaction} locks the rows it reads. Defaults to not at all. Rows that
-   * are skipped because somebody holds them are done later, before the run succeeds: they are asked
-   * for again after the first {@link #backoff}, for as long as it takes. Of their batch, only they
-   * are.
+   * How {@link #processInTransaction} locks the rows it reads; the other verbs refuse it, as they
+   * read none in a transaction of ours. Defaults to not at all. Rows that are skipped because
+   * somebody holds them are done later, before the run succeeds: they are asked for again after the
+   * first {@link #backoff}, for as long as it takes. Of their batch, only they are.
    *
    * @param how with one that skips, the work must ask for the rows, and do no others
    * @return a backfill with that
@@ -144,6 +145,25 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   }
 
   /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalStateException if rows are to be {@linkplain #lock locked}
+   */
+  @Override
+  public RunKind process(Function<? super TableBatch<T>, ? extends Publisher<?>> work) {
+    refuseLock("process", "which reads outside of any transaction");
+    return super.process(work);
+  }
+
+  private void refuseLock(String verb, String why) {
+    if (source.lock() != Lock.NONE) {
+      throw new IllegalStateException(
+          "processInTransaction required where rows are locked but it was %s, %s, with lock(%s); say processInTransaction, or leave the lock out"
+              .formatted(verb, why, source.lock()));
+    }
+  }
+
+  /**
    * Work on the database of the run's {@link PostgresRunStore}, in the transaction that records it
    * as done: each batch takes effect <b>exactly once</b>. The connection refuses to end the
    * transaction. Of a range that has grown to more than two to four times the batch size since it
@@ -185,9 +205,11 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * @param sql an INSERT, UPDATE or DELETE without RETURNING; given the range as a condition on the
    *     unqualified columns of the key
    * @return for a runner
+   * @throws IllegalStateException if rows are to be {@linkplain #lock locked}
    */
   public RunKind execute(UnaryOperator<String> sql) {
     Objects.requireNonNull(sql, "sql");
+    refuseLock("execute", "whose statement locks what it writes");
     return kindInStore(
         source,
         (store, lease, time) ->

@@ -547,6 +547,36 @@ class BackfillIT extends Nodes {
   }
 
   @Test
+  void whatHappensToRowsBetweenReadAndWriteStays() { // B15
+    table("t", 100);
+    Run run =
+        toEnd(
+            over("t")
+                .batchSize(50)
+                .processInTransaction(
+                    (connection, batch) ->
+                        batch
+                            .rows()
+                            .collectList()
+                            .delayUntil(
+                                ids ->
+                                    Mono.fromRunnable(
+                                            () ->
+                                                execute(
+                                                    "DELETE FROM t WHERE id IN (10, 60)",
+                                                    "UPDATE t SET x = 'seen' WHERE id IN (20, 70)",
+                                                    "INSERT INTO t (id) VALUES (-1), (101)"
+                                                        + " ON CONFLICT DO NOTHING"))
+                                        .subscribeOn(Schedulers.boundedElastic()))
+                            .flatMapMany(ids -> Way.update(connection, "t", ids))));
+    assertThat(run.state()).as(run.error()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(count("SELECT count(*) FROM t WHERE id IN (10, 60)")).isZero();
+    assertThat(count("SELECT count(*) FROM t WHERE x = 'seen' AND n = 1")).isEqualTo(2);
+    assertThat(count("SELECT count(*) FROM t WHERE id BETWEEN 1 AND 100 AND n = 1")).isEqualTo(98);
+    assertThat(count("SELECT sum(n) FROM t WHERE id IN (-1, 101)")).isZero();
+  }
+
+  @Test
   void keysBelowZeroAndZeroAreDone() { // B16
     execute("DROP TABLE IF EXISTS z", "CREATE TABLE z (id bigint PRIMARY KEY, n int DEFAULT 0)");
     execute("INSERT INTO z SELECT generate_series(-7, 7)");

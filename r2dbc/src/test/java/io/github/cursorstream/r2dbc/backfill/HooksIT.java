@@ -58,7 +58,7 @@ class HooksIT extends Nodes {
   }
 
   @Test
-  void theLifeOfARunIsToldInOrder() {
+  void theLifeOfARunIsToldInOrder() { // M8
     table("t", 400);
     RunHandle run = start(incrementing(hooked("").pauseBetween(Duration.ofMillis(5))));
     awaitBatches(run, 3);
@@ -164,9 +164,10 @@ class HooksIT extends Nodes {
   }
 
   @Test
-  void aBatchIsToldOnceItIsCommitted() {
+  void aBatchIsToldOnceItIsCommitted() { // M8
     table("t", 95);
     Queue<Long> seen = new ConcurrentLinkedQueue<>();
+    Queue<Duration> durations = new ConcurrentLinkedQueue<>();
     AtomicInteger begun = new AtomicInteger();
     RunHandle run =
         start(
@@ -176,6 +177,7 @@ class HooksIT extends Nodes {
                 .afterBatch(
                     (batch, took) -> {
                       told.add(batch.id());
+                      durations.add(took);
                       // In another session, which sees what is committed.
                       batch.rows().count().subscribe(seen::add);
                     })
@@ -184,6 +186,7 @@ class HooksIT extends Nodes {
                         batch
                             .range(null, 1)
                             .flatMapMany(range -> update(connection, range))
+                            .delayElements(Duration.ofMillis(20))
                             .doOnNext(
                                 rows -> {
                                   if (begun.incrementAndGet() == 3) {
@@ -193,6 +196,9 @@ class HooksIT extends Nodes {
     Run ended = end(run);
     assertThat(ended.failures()).isEqualTo(1);
     assertThat(told).hasSize(10).doesNotHaveDuplicates();
+    assertThat(durations)
+        .hasSize(10)
+        .allSatisfy(took -> assertThat(took).isBetween(Duration.ofMillis(19), SOON));
     await().atMost(SOON).until(() -> seen.size() == 10);
     assertThat(seen).containsOnly(10L, 5L);
     assertThat(notOnce("t")).isZero();

@@ -49,9 +49,12 @@ class LifeIT extends Nodes {
   void heldRunDoesNotAskTheTable() { // B1
     table("t", 10);
     Runner runner = runner();
-    RunHandle run = runner.enqueueHeld(incrementing("t")).block(SOON);
+    QueryLog queries = new QueryLog();
+    Backfill<Long> backfill = over("backfill", queries.over(pool), Keyset.table("t"));
+    RunHandle run = runner.enqueueHeld(backfill.execute(increment("t"))).block(SOON);
     // Others are opened meanwhile, so there was time enough.
     end(start(runner, another("other").execute(increment("t"))));
+    assertThat(queries.all()).isEmpty();
     assertThat(now(run).state()).isEqualTo(RunState.HELD);
     assertThat(now(run).startedAt()).isNull();
     assertThat(notOnce("t")).isZero();

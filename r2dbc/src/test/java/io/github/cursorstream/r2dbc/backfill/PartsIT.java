@@ -1,6 +1,7 @@
 package io.github.cursorstream.r2dbc.backfill;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
@@ -123,6 +124,20 @@ class PartsIT extends Nodes {
                 .processInTransaction((connection, batch) -> batch.range(null, 1)));
     assertThat(run.state()).isEqualTo(RunState.FAILED);
     assertThat(run.error()).contains("rows() required", "FOR_UPDATE_SKIP_LOCKED");
+  }
+
+  @Test
+  void whatCannotLockIsRefused() {
+    Backfill<Long> locking = over("t").lock(Lock.FOR_UPDATE);
+    assertThatThrownBy(() -> locking.process(TableBatch::rows))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("was process,")
+        .hasMessageContaining("lock(FOR_UPDATE)");
+    assertThatThrownBy(() -> locking.execute(increment("t")))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("was execute,")
+        .hasMessageContaining("say processInTransaction, or leave the lock out");
+    assertThat(locking.lock(Lock.NONE).execute(increment("t"))).isNotNull();
   }
 
   @Test
