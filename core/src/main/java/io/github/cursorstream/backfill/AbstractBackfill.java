@@ -253,18 +253,20 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    * @return a kind of runs
    */
   protected final RunKind kind(BatchSource<T, B> source, Work work) {
-    return new BackfillKind<>(options, source, work, false);
+    return new BackfillKind<>(options, source, work, null);
   }
 
   /**
    * The same, for work that does nothing but by the store it is given.
    *
+   * @param store what it has to be
    * @param source the one that the work reads
    * @param work of a batch
    * @return a kind of runs
    */
-  protected final RunKind kindInStore(BatchSource<T, B> source, Work work) {
-    return new BackfillKind<>(options, source, work, true);
+  protected final RunKind kindInStore(
+      Class<? extends RunStore> store, BatchSource<T, B> source, Work work) {
+    return new BackfillKind<>(options, source, work, Objects.requireNonNull(store, "store"));
   }
 
   /**

@@ -21,17 +21,17 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   private final BackfillOptions<B> options;
   private final BatchSource<T, B> source;
   private final AbstractBackfill.Work work;
-  private final boolean inStore;
+  private final @Nullable Class<? extends RunStore> store;
 
   BackfillKind(
       BackfillOptions<B> options,
       BatchSource<T, B> source,
       AbstractBackfill.Work work,
-      boolean inStore) {
+      @Nullable Class<? extends RunStore> store) {
     this.options = options;
     this.source = source;
     this.work = work;
-    this.inStore = inStore;
+    this.store = store;
   }
 
   @Override
@@ -56,7 +56,16 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
 
   @Override
   public boolean worksInStore() {
-    return inStore;
+    return store != null;
+  }
+
+  @Override
+  public void check(RunStore other) {
+    if (store != null && !store.isInstance(other)) {
+      throw new IllegalArgumentException(
+          "a runner with a %s required, as \"%s\" works in its transactions, but it has a %s; give it such a store, or say process"
+              .formatted(store.getSimpleName(), name(), other.getClass().getSimpleName()));
+    }
   }
 
   @Override

@@ -46,6 +46,14 @@ public interface RunKind {
   }
 
   /**
+   * Makes sure that this kind can work with a store, when it is registered.
+   *
+   * @param store the runner's
+   * @throws IllegalArgumentException if its work needs another one
+   */
+  default void check(RunStore store) {}
+
+  /**
    * Does what is held, and completes it: both or neither where the work is transactional.
    *
    * @param store where it is completed; a {@linkplain RunStore#session session} of it, if the kind

@@ -65,9 +65,11 @@ public final class Runner {
    *
    * @param kind its code
    * @return this runner
-   * @throws IllegalArgumentException if another one has the name already
+   * @throws IllegalArgumentException if another one has the name already, or if it needs another
+   *     store
    */
   public Runner register(RunKind kind) {
+    kind.check(store);
     RunKind present = kinds.putIfAbsent(kind.name(), kind);
     if (present != null && present != kind) {
       throw new IllegalArgumentException(

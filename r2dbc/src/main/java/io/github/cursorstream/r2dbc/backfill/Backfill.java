@@ -13,7 +13,6 @@ import io.github.cursorstream.r2dbc.store.PostgresRunStore;
 import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
-import io.github.cursorstream.run.RunStore;
 import io.r2dbc.spi.Connection;
 import java.util.Objects;
 import java.util.function.BiFunction;
@@ -49,6 +48,8 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * @param repository from {@link CursorBasedRepository#create}
    * @param <T> what a row is mapped to
    * @return a backfill with default options
+   * @throws IllegalArgumentException if it is another implementation, or if the repository's
+   *     defaults say where to begin or to end: {@link #after} and {@link #upTo} do
    */
   public static <T> Backfill<T> over(String name, CursorBasedRepository<T> repository) {
     return new Backfill<>(
@@ -176,9 +177,10 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
       BiFunction<? super Connection, ? super TableBatch<T>, ? extends Publisher<?>> work) {
     Objects.requireNonNull(work, "work");
     return kindInStore(
+        PostgresRunStore.class,
         source,
         (store, lease, time) ->
-            postgres(store)
+            ((PostgresRunStore) store)
                 .inTransaction(
                     lease,
                     connection -> {
@@ -203,7 +205,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * </pre>
    *
    * @param sql an INSERT, UPDATE or DELETE without RETURNING; given the range as a condition on the
-   *     unqualified columns of the key
+   *     unqualified columns of the key, without the repository's filter, which it has to repeat
    * @return for a runner
    * @throws IllegalStateException if rows are to be {@linkplain #lock locked}
    */
@@ -211,23 +213,14 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
     Objects.requireNonNull(sql, "sql");
     refuseLock("execute", "whose statement locks what it writes");
     return kindInStore(
+        PostgresRunStore.class,
         source,
         (store, lease, time) ->
             source
                 .condition(lease, null, 1)
                 .flatMap(
                     range ->
-                        postgres(store)
+                        ((PostgresRunStore) store)
                             .inOneStatement(lease, sql.apply(range.sql()), range.binds(), time)));
-  }
-
-  private static PostgresRunStore postgres(RunStore store) {
-    if (store instanceof PostgresRunStore ours) {
-      return ours;
-    }
-    throw new IllegalStateException(
-        "a PostgresRunStore in the database of the work required, for what is to be done exactly"
-            + " once, but the runner's store is of "
-            + store.getClass());
   }
 }

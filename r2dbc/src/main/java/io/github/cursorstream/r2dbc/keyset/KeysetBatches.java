@@ -78,7 +78,8 @@ public interface KeysetBatches<T> {
    * @param repository from {@link CursorBasedRepository#create}
    * @param <T> what a row is mapped to
    * @return its batches; nothing is asked yet
-   * @throws IllegalArgumentException if it is another implementation, or a wrapper
+   * @throws IllegalArgumentException if it is another implementation, or a wrapper, or if its
+   *     defaults say where to begin or to end
    */
   static <T> KeysetBatches<T> of(CursorBasedRepository<T> repository) {
     Objects.requireNonNull(repository, "repository");

@@ -71,6 +71,11 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
   }
 
   KeysetBatches<T> batches() {
+    if (defaults.after() != null || defaults.before() != null || defaults.upTo() != null) {
+      throw new IllegalArgumentException(
+          "a repository without bounds required but its defaults are after %s, before %s, up to %s; give them to the backfill"
+              .formatted(defaults.after(), defaults.before(), defaults.upTo()));
+    }
     return new KeysetBatchReader<>(connections, callersConnection, catalog, mapper, defaults);
   }
 

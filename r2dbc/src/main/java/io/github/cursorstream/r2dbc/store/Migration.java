@@ -10,7 +10,7 @@ import java.util.Objects;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** Installs the steps of the schema that are missing, in one transaction. */
+/** The schema's steps: installs those that are missing, or makes sure that all are there. */
 final class Migration {
 
   /** In order; the version of each is its place, from 1. */
@@ -18,43 +18,66 @@ final class Migration {
 
   private Migration() {}
 
+  /** In one transaction, one node at a time. */
   static Mono<Void> run(Connection connection) {
-    return Transaction.of(
-        connection,
+    Mono<Boolean> locked =
         Statements.query(
                 connection,
-                // One node at a time. The table may not be there yet.
                 """
-                SELECT pg_advisory_xact_lock(hashtextextended('cursorstream:migrate', $1))::text,
-                  to_regclass('cursorstream.version') IS NOT NULL AS installed""",
-                row -> Boolean.TRUE.equals(row.get("installed", Boolean.class)),
+                SELECT pg_advisory_xact_lock(hashtextextended('cursorstream:migrate', $1)) IS NULL
+                  AS locked""",
+                row -> true,
                 0L)
-            .next()
+            .next();
+    return Transaction.of(
+        connection,
+        locked
+            .then(version(connection))
             .flatMap(
-                installed ->
-                    installed
-                        ? Statements.query(
-                                connection,
-                                """
-                                SELECT max(version)::bigint AS v FROM cursorstream.version
-                                WHERE $1""",
-                                row -> Math.toIntExact(Rows.number(row, "v")),
-                                true)
-                            .next()
-                        : Mono.just(0))
-            .flatMap(version -> install(connection, version)));
+                version ->
+                    version > STEPS.size()
+                        ? Mono.error(another(version))
+                        : install(connection, version)));
+  }
+
+  /** Fails if the schema is not the one that this library works with. */
+  static Mono<Void> check(Connection connection) {
+    return version(connection)
+        .flatMap(version -> version == STEPS.size() ? Mono.empty() : Mono.error(another(version)));
+  }
+
+  /** 0 if there is none. */
+  private static Mono<Integer> version(Connection connection) {
+    return Statements.query(
+            connection,
+            "SELECT to_regclass($1) IS NOT NULL AS installed",
+            row -> Boolean.TRUE.equals(row.get("installed", Boolean.class)),
+            "cursorstream.version")
+        .next()
+        .flatMap(
+            installed ->
+                installed
+                    ? Statements.query(
+                            connection,
+                            "SELECT max(version)::bigint AS v FROM cursorstream.version WHERE $1",
+                            row -> Math.toIntExact(Rows.number(row, "v")),
+                            true)
+                        .next()
+                    : Mono.just(0));
+  }
+
+  private static IllegalStateException another(int version) {
+    String found = version == 0 ? "there is none" : "it is of version " + version;
+    String cure =
+        version > STEPS.size()
+            ? "this application's CursorStream is too old for it, update the library"
+            : "call PostgresRunStore.migrate(), or install what is missing by Flyway or Liquibase";
+    return new IllegalStateException(
+        "the schema cursorstream of version %d required but %s; %s"
+            .formatted(STEPS.size(), found, cure));
   }
 
   private static Mono<Void> install(Connection connection, int version) {
-    if (version > STEPS.size()) {
-      return Mono.error(
-          new IllegalStateException(
-              "schema cursorstream of version "
-                  + STEPS.size()
-                  + " or older required but it is "
-                  + version
-                  + ": this application's CursorStream is too old for it; update the library"));
-    }
     return Flux.fromIterable(STEPS)
         .skip(version)
         .concatMap(step -> Transaction.sent(connection, resource(step)))

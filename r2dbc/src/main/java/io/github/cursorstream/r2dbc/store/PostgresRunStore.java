@@ -36,7 +36,8 @@ import reactor.core.publisher.Mono;
 /**
  * Runs in tables of the schema {@code cursorstream}, which any number of applications may share.
  * What has to be atomic is a function there: see the resource {@code V1__runs.sql}, which {@link
- * #migrate()}, Flyway or Liquibase install.
+ * #migrate()}, Flyway or Liquibase install. The first call makes sure that it is there, and of the
+ * version that this library works with; another one is an {@link IllegalStateException}.
  *
  * <p>Each call takes a connection for as long as it lasts, and no session state: a pooler in
  * transaction mode is fine, but for {@link #listenOn listening}. Lease times go by the server's
@@ -66,11 +67,16 @@ public final class PostgresRunStore implements RunStore {
   /** What a batch's transaction may take beyond what its statements may, until it is given up. */
   private static final Duration GRACE = Duration.ofSeconds(1);
 
+  /** For what the schema is not there yet. */
+  private final Connections unchecked;
+
   private final Connections connections;
   private final int poolSize;
   private final ChangeListener listener;
 
-  private PostgresRunStore(Connections connections, int poolSize, ChangeListener listener) {
+  private PostgresRunStore(
+      Connections unchecked, Connections connections, int poolSize, ChangeListener listener) {
+    this.unchecked = unchecked;
     this.connections = connections;
     this.poolSize = poolSize;
     this.listener = listener;
@@ -85,12 +91,13 @@ public final class PostgresRunStore implements RunStore {
    * @return a store
    */
   public static PostgresRunStore create(ConnectionFactory connectionFactory) {
-    Connections connections =
+    Connections unchecked =
         Connections.of(Objects.requireNonNull(connectionFactory, "connectionFactory"));
     return new PostgresRunStore(
-        connections,
+        unchecked,
+        new CheckedConnections(unchecked),
         PoolSize.of(connectionFactory),
-        new ChangeListener(connectionFactory, connections));
+        new ChangeListener(connectionFactory, unchecked));
   }
 
   /**
@@ -103,9 +110,10 @@ public final class PostgresRunStore implements RunStore {
    */
   public PostgresRunStore listenOn(ConnectionFactory direct) {
     return new PostgresRunStore(
+        unchecked,
         connections,
         poolSize,
-        new ChangeListener(Objects.requireNonNull(direct, "direct"), connections));
+        new ChangeListener(Objects.requireNonNull(direct, "direct"), unchecked));
   }
 
   /**
@@ -115,7 +123,7 @@ public final class PostgresRunStore implements RunStore {
    * @return done; an error if the schema is newer than this library
    */
   public Mono<Void> migrate() {
-    return connections.use(Migration::run, null);
+    return unchecked.use(Migration::run, null);
   }
 
   @Override
@@ -192,7 +200,8 @@ public final class PostgresRunStore implements RunStore {
 
   @Override
   public <T> Mono<T> session(Function<? super RunStore, Mono<T>> calls) {
-    return connections.session(same -> calls.apply(new PostgresRunStore(same, poolSize, listener)));
+    return connections.session(
+        same -> calls.apply(new PostgresRunStore(unchecked, same, poolSize, listener)));
   }
 
   @Override

@@ -4,9 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
+import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.keyset.QueryLog;
+import io.github.cursorstream.run.InMemoryRunStore;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunHandle;
@@ -149,6 +152,33 @@ class LifeIT extends Nodes {
     assertThatThrownBy(() -> runner.register(incrementing("t")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("backfill");
+  }
+
+  @Test
+  void workInTransactionsIsRefusedByARunnerOfAnotherStore() {
+    Runner runner = runner(InMemoryRunStore.create(), options -> options);
+    for (RunKind kind :
+        List.of(
+            incrementing("t"),
+            over("t").processInTransaction((connection, batch) -> batch.rows()))) {
+      assertThatThrownBy(() -> runner.start(kind).block(SOON))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("a PostgresRunStore required")
+          .hasMessageContaining("it has a InMemoryRunStore")
+          .hasMessageContaining("say process");
+    }
+    assertThat(runner.handle(1).run().block(SOON)).isNull();
+  }
+
+  @Test
+  void repositoryThatBeginsSomewhereIsRefused() {
+    CursorBasedRepository<Long> part =
+        CursorBasedRepository.create(pool, Keyset.table("t"), row -> 1L)
+            .defaults(o -> o.upTo(Cursor.of("id", 7L)));
+    assertThatThrownBy(() -> Backfill.over("part", part))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("without bounds required")
+        .hasMessageContaining("up to Cursor[id=7]; give them to the backfill");
   }
 
   @Test

@@ -20,6 +20,9 @@ import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /** How long it takes until something is felt. */
@@ -132,6 +135,37 @@ class ReactionIT extends Nodes {
     Duration took = until(said, stopped::get);
     report("forced pause felt by the batch in flight", took);
     assertThat(took).isLessThan(FELT);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void forcedCancelEndsTheStatementOnTheServer(boolean inTransaction) {
+    table("t", 2);
+    String sleep = "SELECT 1 FROM pg_sleep(30)";
+    RunHandle run =
+        start(
+            inTransaction
+                ? backfill()
+                    .processInTransaction(
+                        (connection, batch) ->
+                            Flux.from(connection.createStatement(sleep).execute())
+                                .concatMap(result -> result.getRowsUpdated()))
+                : backfill().execute(range -> "UPDATE t SET n = (" + sleep + ") WHERE " + range));
+    await().atMost(SOON).until(() -> sleeping() == 1);
+    long said = System.nanoTime();
+    assertThat(run.say(Verb.FORCE_CANCEL, "too slow").block(SOON).state())
+        .isEqualTo(RunState.CANCELLED);
+    Duration took = until(said, () -> sleeping() == 0);
+    report("forced cancel felt by the statement in flight", took);
+    assertThat(took).isLessThan(FELT);
+    assertThat(now(run).inFlight()).isZero();
+    assertThat(count("SELECT sum(n) FROM t")).isZero();
+  }
+
+  private long sleeping() {
+    return count(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'"
+            + " AND datname = current_database()");
   }
 
   @Test

@@ -19,6 +19,7 @@ import io.github.cursorstream.run.VerbResult;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -76,17 +77,43 @@ class PostgresRunStoreIT {
     assertThat(create("r", "").state()).isEqualTo(RunState.ENQUEUED);
   }
 
+  private static Stream<Mono<?>> firstCalls(PostgresRunStore store) {
+    return Stream.of(
+        store.runs().then(),
+        store.say(1, Verb.PAUSE, "me", null),
+        store.session(session -> session.attend("me", KINDS, 1, LEASE)));
+  }
+
   @Test
   void newerSchemaIsRefused() {
     clean.database().execute("INSERT INTO cursorstream.version (version) VALUES (99)");
     try {
-      assertThatThrownBy(() -> store.migrate().block(SOON))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("99")
-          .hasMessageContaining("update the library");
+      PostgresRunStore old = PostgresRunStore.create(clean.pool(2));
+      assertThat(Stream.concat(firstCalls(old), Stream.of(old.migrate(), store.migrate())))
+          .allSatisfy(
+              call ->
+                  assertThatThrownBy(() -> call.block(SOON))
+                      .isInstanceOf(IllegalStateException.class)
+                      .hasMessageContaining("version 1 required but it is of version 99")
+                      .hasMessageContaining("update the library"));
     } finally {
       clean.database().execute("DELETE FROM cursorstream.version WHERE version = 99");
     }
+  }
+
+  @Test
+  void schemaThatIsMissingIsNamedUntilItIsThere() {
+    clean.database().execute("DROP SCHEMA cursorstream CASCADE");
+    PostgresRunStore early = PostgresRunStore.create(clean.pool(2));
+    assertThat(firstCalls(early))
+        .allSatisfy(
+            call ->
+                assertThatThrownBy(() -> call.block(SOON))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("version 1 required but there is none")
+                    .hasMessageContaining("migrate()"));
+    store.migrate().block(SOON);
+    assertThat(early.runs().count().block(SOON)).isZero();
   }
 
   @ParameterizedTest
