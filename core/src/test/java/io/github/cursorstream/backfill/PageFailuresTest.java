@@ -176,7 +176,7 @@ class PageFailuresTest extends VirtualRuns {
     assertThat(done()).isEqualTo(ids(1, 30));
   }
 
-  // B8
+  // B8, B13
   @Test
   void whenASourceKeepsFailingTheRunFailsAndGoesOnFromItsPlace() {
     Songs songs = new Songs(30);

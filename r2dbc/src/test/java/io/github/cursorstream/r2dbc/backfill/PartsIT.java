@@ -7,10 +7,12 @@ import static org.awaitility.Awaitility.await;
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
+import io.github.cursorstream.r2dbc.keyset.QueryLog;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.Runner;
 import io.r2dbc.spi.Connection;
 import java.time.Duration;
 import java.util.List;
@@ -138,6 +140,27 @@ class PartsIT extends Nodes {
         .hasMessageContaining("was execute,")
         .hasMessageContaining("say processInTransaction, or leave the lock out");
     assertThat(locking.lock(Lock.NONE).execute(increment("t"))).isNotNull();
+  }
+
+  @Test
+  void rowsThatNobodyAsksForAreNotRead() {
+    table("t", 30);
+    QueryLog queries = new QueryLog();
+    Backfill<Long> backfill = over(Keyset.table("t")).batchSize(10);
+    for (boolean asked : List.of(false, true)) {
+      queries.all().clear();
+      Runner runner = runner(queries.over(pool), options -> options);
+      RunHandle run =
+          start(
+              runner,
+              backfill.processInTransaction(
+                  (connection, batch) ->
+                      asked ? batch.rows() : Flux.from(increment(connection, List.of(1L)))));
+      assertThat(end(run).state()).isEqualTo(RunState.SUCCEEDED);
+      runner.shutdown(SOON).block(SOON);
+      assertThat(queries.all().stream().filter(sql -> sql.contains("FROM \"public\".\"t\"")).count())
+          .isEqualTo(asked ? 3 : 0);
+    }
   }
 
   @Test
