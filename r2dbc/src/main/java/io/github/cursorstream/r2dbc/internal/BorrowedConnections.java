@@ -72,13 +72,18 @@ final class BorrowedConnections implements Connections {
   }
 
   static <T> Flux<T> hold(ConnectionFactory factory, Function<Connection, Flux<T>> work) {
+    return Flux.usingWhen(
+        Mono.from(below(factory).create()).timeout(CONNECT), work, BorrowedConnections::destroy);
+  }
+
+  /** What a pool, or another wrapper, takes its connections from. */
+  static ConnectionFactory below(ConnectionFactory factory) {
     ConnectionFactory direct = factory;
     while (direct instanceof Wrapped<?> wrapped
         && wrapped.unwrap() instanceof ConnectionFactory inner) {
       direct = inner;
     }
-    return Flux.usingWhen(
-        Mono.from(direct.create()).timeout(CONNECT), work, BorrowedConnections::destroy);
+    return direct;
   }
 
   /**

@@ -45,6 +45,16 @@ public interface Connections {
   }
 
   /**
+   * The same for what cannot wait until a pool has one to give: taken from below it.
+   *
+   * @param factory a pool, or a plain factory
+   * @return connections that are closed after use
+   */
+  static Connections beside(ConnectionFactory factory) {
+    return new BorrowedConnections(BorrowedConnections.below(factory));
+  }
+
+  /**
    * A connection of the work's own, which no pool has a share in: taken from below the pool, and
    * closed in the end.
    *

@@ -71,13 +71,22 @@ public final class PostgresRunStore implements RunStore {
   private final Connections unchecked;
 
   private final Connections connections;
+
+  /** For signs of life, if the pool has no connection to give. */
+  private final Connections beside;
+
   private final int poolSize;
   private final ChangeListener listener;
 
   private PostgresRunStore(
-      Connections unchecked, Connections connections, int poolSize, ChangeListener listener) {
+      Connections unchecked,
+      Connections connections,
+      Connections beside,
+      int poolSize,
+      ChangeListener listener) {
     this.unchecked = unchecked;
     this.connections = connections;
+    this.beside = beside;
     this.poolSize = poolSize;
     this.listener = listener;
   }
@@ -96,6 +105,7 @@ public final class PostgresRunStore implements RunStore {
     return new PostgresRunStore(
         unchecked,
         new CheckedConnections(unchecked),
+        Connections.beside(connectionFactory),
         PoolSize.of(connectionFactory),
         new ChangeListener(connectionFactory, unchecked));
   }
@@ -112,6 +122,7 @@ public final class PostgresRunStore implements RunStore {
     return new PostgresRunStore(
         unchecked,
         connections,
+        beside,
         poolSize,
         new ChangeListener(Objects.requireNonNull(direct, "direct"), unchecked));
   }
@@ -201,7 +212,7 @@ public final class PostgresRunStore implements RunStore {
   @Override
   public <T> Mono<T> session(Function<? super RunStore, Mono<T>> calls) {
     return connections.session(
-        same -> calls.apply(new PostgresRunStore(unchecked, same, poolSize, listener)));
+        same -> calls.apply(new PostgresRunStore(unchecked, same, beside, poolSize, listener)));
   }
 
   @Override
@@ -407,20 +418,32 @@ public final class PostgresRunStore implements RunStore {
         .next();
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A pool that is exhausted, by the work itself perhaps, does not cost the slot: after a sixth
+   * of the time a connection beside it is opened for this one statement.
+   */
   @Override
   public Mono<Boolean> renew(Lease lease, Duration time) {
-    return query(
-            """
-            UPDATE cursorstream.consumer
-            SET lease_until = clock_timestamp() + $4 * interval '1 ms'
-            WHERE run = $1 AND number = $2 AND epoch = $3 RETURNING number""",
-            row -> true,
-            lease.run().id(),
-            lease.number(),
-            lease.epoch(),
-            time.toMillis())
-        .next()
-        .defaultIfEmpty(false);
+    Function<Connection, Mono<Boolean>> renewed =
+        connection ->
+            Statements.query(
+                    connection,
+                    """
+                    UPDATE cursorstream.consumer
+                    SET lease_until = clock_timestamp() + $4 * interval '1 ms'
+                    WHERE run = $1 AND number = $2 AND epoch = $3 RETURNING number""",
+                    row -> true,
+                    lease.run().id(),
+                    lease.number(),
+                    lease.epoch(),
+                    time.toMillis())
+                .next()
+                .defaultIfEmpty(false);
+    return committed(connections, renewed, TIMEOUT)
+        .timeout(
+            time.dividedBy(6), Mono.defer(() -> committed(beside, renewed, TIMEOUT).timeout(time)));
   }
 
   @Override
@@ -582,6 +605,7 @@ public final class PostgresRunStore implements RunStore {
     values[n + 4] = time.toMillis();
     // To its end: what fails with the commit, as a deferred constraint does, comes behind the row.
     return committed(
+            connections,
             connection -> Statements.query(connection, folded, Rows::lease, values).single(),
             lease.run().parameters().timeout())
         .onErrorMap(e -> lost(e, lease));
@@ -593,7 +617,9 @@ public final class PostgresRunStore implements RunStore {
 
   private <T> Flux<T> query(String sql, Function<Row, T> mapper, Object... binds) {
     return committed(
-            connection -> Statements.query(connection, sql, mapper, binds).collectList(), TIMEOUT)
+            connections,
+            connection -> Statements.query(connection, sql, mapper, binds).collectList(),
+            TIMEOUT)
         .flatMapIterable(rows -> rows);
   }
 
@@ -601,12 +627,12 @@ public final class PostgresRunStore implements RunStore {
    * One statement, by itself. Where the session's default is not READ COMMITTED it fails whenever
    * somebody was faster, and is done again in a transaction that is.
    */
-  private <T> Mono<T> committed(Function<Connection, Mono<T>> statement, Duration timeout) {
-    return connections
-        .use(statement, timeout)
+  private static <T> Mono<T> committed(
+      Connections from, Function<Connection, Mono<T>> statement, Duration timeout) {
+    return from.use(statement, timeout)
         .onErrorResume(
             e -> SERIALIZATION_FAILURE.equals(Failures.sqlState(e)),
-            e -> connections.use(c -> Transaction.of(c, statement.apply(c)), timeout));
+            e -> from.use(c -> Transaction.of(c, statement.apply(c)), timeout));
   }
 
   private static IllegalArgumentException unknown(long run) {

@@ -30,6 +30,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 
 /** Bad rows, slow batches, dead nodes, and work that breaks its contract. */
 @Timeout(60)
@@ -207,6 +208,36 @@ class FailuresIT extends Nodes {
     busy.disposeLater().block(SOON);
     assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
     assertThat(end.batches()).isEqualTo(2);
+  }
+
+  @Test
+  void nodeWhosePoolIsExhaustedKeepsItsSlot() { // M14
+    table("t", 20);
+    Duration lease = Duration.ofMillis(600);
+    ConnectionPool small = clean.pool(3);
+    Sinks.Empty<Void> gate = Sinks.empty();
+    Queue<Integer> attempts = new ConcurrentLinkedQueue<>();
+    RunKind kind =
+        over("t")
+            .batchSize(10)
+            .process(
+                batch -> {
+                  attempts.add(batch.attempt());
+                  return gate.asMono();
+                });
+    RunHandle run = start(runner(small, options -> options.lease(lease)), kind);
+    await().atMost(SOON).until(() -> !attempts.isEmpty());
+    List<Connection> taken =
+        Flux.range(0, 3).flatMap(i -> small.create()).collectList().block(SOON);
+    RunHandle seen = runner().register(kind).handle(run.id());
+    await().during(lease.multipliedBy(4)).until(() -> attempts.size() == 1);
+    Flux.fromIterable(taken).flatMap(Connection::close).blockLast(SOON);
+    gate.tryEmitEmpty();
+    Run end = end(seen);
+    assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(attempts).containsExactly(1, 1);
+    assertThat(seen.events().map(RunEvent::type).collectList().block(SOON))
+        .doesNotContain(RunEvent.Type.TAKEN_OVER);
   }
 
   @Test

@@ -158,7 +158,8 @@ class PartsIT extends Nodes {
                       asked ? batch.rows() : Flux.from(increment(connection, List.of(1L)))));
       assertThat(end(run).state()).isEqualTo(RunState.SUCCEEDED);
       runner.shutdown(SOON).block(SOON);
-      assertThat(queries.all().stream().filter(sql -> sql.contains("FROM \"public\".\"t\"")).count())
+      assertThat(
+              queries.all().stream().filter(sql -> sql.contains("FROM \"public\".\"t\"")).count())
           .isEqualTo(asked ? 3 : 0);
     }
   }
