@@ -35,6 +35,19 @@ final class BorrowedConnections implements Connections {
 
   private static final Duration GOODBYE = Duration.ofSeconds(1);
 
+  /**
+   * How long a time-out is kept back while its connection is ended. A server that can be reached
+   * has ended the statement by then; what takes longer goes on behind.
+   */
+  private static final Duration COURTESY = Duration.ofMillis(100);
+
+  /**
+   * How often another connection is asked for when a pool has met dead ones. It tries two each time
+   * and drops them: after a pause that the server or a firewall ended all of them in, the next may
+   * be a new one.
+   */
+  private static final int OTHERS = 10;
+
   private final ConnectionFactory factory;
 
   BorrowedConnections(ConnectionFactory factory) {
@@ -44,12 +57,19 @@ final class BorrowedConnections implements Connections {
   @Override
   public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
     return Mono.usingWhen(
-            Mono.from(factory.create()).map(Lease::new),
+            borrow(OTHERS).map(Lease::new),
             lease -> TimeLimit.of(timeout, lease.begin(work)),
             lease -> giveBack(lease.connection),
             BorrowedConnections::afterFailure,
             BorrowedConnections::stopAndGiveBack)
         .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
+  }
+
+  private Mono<Connection> borrow(int others) {
+    Mono<Connection> borrowed = Mono.from(factory.create());
+    return others == 0
+        ? borrowed
+        : borrowed.onErrorResume(Failures::isDeadInPool, dead -> borrow(others - 1));
   }
 
   @Override
@@ -136,7 +156,7 @@ final class BorrowedConnections implements Connections {
 
   private static Mono<Void> afterFailure(Lease lease, Throwable failure) {
     if (failure instanceof TimeLimit) {
-      return destroy(lease.connection);
+      return destroy(lease.connection).cache().timeout(COURTESY, Mono.empty());
     }
     // The driver's failures end the statement; those of a mapper leave it running.
     return failure instanceof PostgresqlException

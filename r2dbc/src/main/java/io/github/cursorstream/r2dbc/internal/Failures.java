@@ -57,6 +57,19 @@ public final class Failures {
   }
 
   /**
+   * Whether a pool found that the connections it was about to give are dead. Those of r2dbc-pool
+   * say no more than that; what a driver fails with is of a class of its own.
+   *
+   * @param failure what happened
+   * @return true if the pool may have others
+   */
+  static boolean isDeadInPool(Throwable failure) {
+    return failure.getClass() == R2dbcNonTransientResourceException.class
+        && failure.getCause() == null
+        && sqlState(failure) == null;
+  }
+
+  /**
    * Whether what was known about a table no longer holds: a column, a type or the table changed.
    *
    * @param failure what happened

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -60,6 +61,26 @@ class ConnectionsTest {
     Mono<Integer> twice = use(Mono.just(1));
     StepVerifier.create(twice.concatWith(twice)).expectNext(1, 1).verifyComplete();
     assertThat(connection.log).containsExactly("close", "close");
+  }
+
+  @Test
+  void aPoolIsAskedForOthersThanDeadConnectionsButNotForEver() {
+    AtomicInteger dead = new AtomicInteger(10);
+    Connections pool =
+        Connections.of(
+            connection.factory(
+                Mono.defer(
+                    () ->
+                        dead.getAndDecrement() > 0
+                            ? Mono.error(
+                                new R2dbcNonTransientResourceException(
+                                    "Connection validation failed"))
+                            : Mono.just(connection.proxy()))));
+    StepVerifier.create(pool.use(c -> Mono.just(1), null)).expectNext(1).verifyComplete();
+    dead.set(11);
+    StepVerifier.create(pool.use(c -> Mono.just(1), null))
+        .verifyErrorMessage("Connection validation failed");
+    assertThat(dead).hasValue(0);
   }
 
   @Test
@@ -139,7 +160,11 @@ class ConnectionsTest {
     // A factory that cannot stop what it has begun.
     TestPublisher<Connection> late = TestPublisher.createNoncompliant(DEFER_CANCELLATION);
     Connections slow = Connections.of(connection.factory(late.mono()));
-    StepVerifier.create(slow.use(c -> Mono.never(), null)).thenCancel().verify();
+    StepVerifier.create(slow.use(c -> Mono.never(), null))
+        .expectSubscription()
+        .then(late::assertWasRequested)
+        .thenCancel()
+        .verify();
     assertThat(connection.log).isEmpty();
     late.next(connection.proxy());
     assertThat(connection.log).containsExactly("ping", "close");
@@ -207,15 +232,18 @@ class ConnectionsTest {
   }
 
   @Test
-  void timeoutSurfacesEvenIfNothingAnswers() {
+  void timeoutSurfacesEvenIfNothingAnswersAndTheCleanUpGoesOn() {
     connection.cancelRequest = Mono.never();
     connection.physicalClose = Mono.never();
     connection.close = Mono.never();
     StepVerifier.create(connections.use(c -> Mono.never(), Duration.ofMillis(300)))
         .expectSubscription()
-        .then(() -> time.advanceTimeBy(Duration.ofMillis(2300)))
+        .then(() -> time.advanceTimeBy(Duration.ofMillis(400)))
         .expectError(R2dbcTimeoutException.class)
         .verify(Duration.ofSeconds(5));
+    assertThat(connection.log).containsExactly("cancel request", "physical close");
+    time.advanceTimeBy(Duration.ofSeconds(1));
+    assertThat(connection.log).containsExactly("cancel request", "physical close", "close");
   }
 
   @Test
