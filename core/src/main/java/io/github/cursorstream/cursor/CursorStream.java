@@ -2,6 +2,7 @@ package io.github.cursorstream.cursor;
 
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -66,9 +67,10 @@ public final class CursorStream<T> {
   }
 
   /**
-   * How many pages are fetched ahead of those that demand has reached, one after the other. They
-   * start with the first request, never before. Defaults to 0: a page is fetched when an item of it
-   * is asked for. Held in memory are at most {@code pages + 1} pages.
+   * How many pages are fetched ahead of those that demand has reached. They start with the first
+   * request, never before, and each as soon as the one before it has come, or has {@linkplain
+   * PageSource#fetch(PageRequest, Consumer) told where it ends}. Defaults to 0: a page is fetched
+   * when an item of it is asked for. Fetched or held in memory are at most {@code pages + 1} pages.
    *
    * @param pages 0 or more
    * @return a stream with this look-ahead
@@ -120,7 +122,7 @@ public final class CursorStream<T> {
    * @return a cold Flux; one subscription walks the source once
    */
   public Flux<T> items() {
-    return new FluxPages<>(this::fetch, options.after, options.prefetch, Page::items);
+    return new FluxPages<>(this::fetchAhead, options.after, options.prefetch, Page::items);
   }
 
   /**
@@ -130,7 +132,7 @@ public final class CursorStream<T> {
    */
   public Flux<Page<T>> pages() {
     return new FluxPages<>(
-        this::fetch,
+        this::fetchAhead,
         options.after,
         options.prefetch,
         page -> page.items().isEmpty() ? List.of() : List.of(page));
@@ -142,16 +144,26 @@ public final class CursorStream<T> {
    * @return a cold Mono; one subscription fetches one page. Empty only if the source gives no page
    */
   public Mono<Page<T>> page() {
-    return fetch(options.after);
+    return fetch(options.after, null);
   }
 
-  private Mono<Page<T>> fetch(@Nullable Cursor after) {
+  private Mono<Page<T>> fetchAhead(@Nullable Cursor after, Consumer<Cursor> end) {
+    return fetch(after, options.prefetch == 0 ? null : end);
+  }
+
+  /**
+   * One page, with its attempts.
+   *
+   * @param end null if nobody looks ahead
+   */
+  private Mono<Page<T>> fetch(@Nullable Cursor after, @Nullable Consumer<Cursor> end) {
+    PageRequest request = new PageRequest(after, options.pageSize);
     Mono<Page<T>> page =
         Mono.defer(
             () ->
                 Mono.from(
                     Objects.requireNonNull(
-                        source.fetch(new PageRequest(after, options.pageSize)),
+                        end == null ? source.fetch(request) : source.fetch(request, end),
                         "PageSource.fetch returned null")));
     return options.retry == null ? page : page.retryWhen(options.retry);
   }

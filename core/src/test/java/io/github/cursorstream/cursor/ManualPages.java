@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.reactivestreams.Publisher;
 import org.reactivestreams.Subscription;
 import reactor.core.CoreSubscriber;
@@ -26,7 +27,12 @@ final class ManualPages implements PageSource<Integer> {
 
   @Override
   public Publisher<Page<Integer>> fetch(PageRequest request) {
-    return new Fetch(request);
+    return new Fetch(request, null);
+  }
+
+  @Override
+  public Publisher<Page<Integer>> fetch(PageRequest request, Consumer<Cursor> end) {
+    return new Fetch(request, end);
   }
 
   Fetch only() {
@@ -39,11 +45,22 @@ final class ManualPages implements PageSource<Integer> {
   final class Fetch extends Mono<Page<Integer>> implements Subscription {
 
     final PageRequest request;
+    private final Consumer<Cursor> end;
     final AtomicInteger cancels = new AtomicInteger();
     private volatile CoreSubscriber<? super Page<Integer>> subscriber;
 
-    Fetch(PageRequest request) {
+    Fetch(PageRequest request, Consumer<Cursor> end) {
       this.request = request;
+      this.end = end;
+    }
+
+    boolean maySayWhereItEnds() {
+      return end != null;
+    }
+
+    /** Where the page is going to end, before it arrives. */
+    void endsAt(int n) {
+      end.accept(Numbers.at(n));
     }
 
     @Override

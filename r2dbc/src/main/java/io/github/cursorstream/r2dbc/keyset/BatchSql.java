@@ -317,7 +317,7 @@ record BatchSql(String text, List<Object> binds) {
 
   // Pieces.
 
-  private static String plain(ResolvedKeyset keyset) {
+  static String plain(ResolvedKeyset keyset) {
     return IntStream.range(0, keyset.order().size())
         .mapToObj(
             i -> PageSql.qualified("p", keyset.order().get(i).key().name()) + " AS key_" + (i + 1))
@@ -325,13 +325,13 @@ record BatchSql(String text, List<Object> binds) {
   }
 
   /** Only what is left of the rows is rendered. */
-  private static String rendered(ResolvedKeyset keyset) {
+  static String rendered(ResolvedKeyset keyset) {
     return IntStream.rangeClosed(1, keyset.order().size())
         .mapToObj(i -> keyset.order().get(i - 1).type().rendered("s.key_" + i) + " AS key_" + i)
         .collect(Collectors.joining(", "));
   }
 
-  private static String rowNumber(ResolvedKeyset keyset) {
+  static String rowNumber(ResolvedKeyset keyset) {
     return "row_number() OVER (ORDER BY " + PageSql.orderBy(keyset.order(), "p") + ") AS n";
   }
 

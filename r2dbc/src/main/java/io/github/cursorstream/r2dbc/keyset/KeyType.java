@@ -70,7 +70,7 @@ record KeyType(Form form, String sql) {
             : switch (type.name()) {
               case "int2", "int4", "int8" -> Form.INTEGER;
               case "uuid" -> Form.UUID;
-              case "text", "varchar", "bpchar", "name" -> Form.TEXT;
+              case "text", "varchar", "name" -> Form.TEXT; // A cast of bpchar strips it.
               case "date", "timestamp", "timestamptz" -> Form.ISO;
               case "bytea" -> Form.BYTES;
               case "float4", "float8" -> Form.FLOAT;

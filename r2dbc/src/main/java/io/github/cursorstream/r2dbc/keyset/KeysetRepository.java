@@ -1,7 +1,6 @@
 package io.github.cursorstream.r2dbc.keyset;
 
 import io.github.cursorstream.cursor.Cursor;
-import io.github.cursorstream.cursor.CursorCodec;
 import io.github.cursorstream.cursor.CursorStream;
 import io.github.cursorstream.cursor.Page;
 import io.github.cursorstream.cursor.PageSource;
@@ -13,10 +12,8 @@ import io.r2dbc.spi.Row;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
-import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -26,21 +23,13 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
   /** How many page ends one query brings when reading ahead. */
   private static final int RANGES_AT_ONCE = 32;
 
-  private final Connections connections;
-  private final boolean callersConnection;
-  private final KeysetCatalog catalog;
+  private final KeysetAccess access;
   private final Function<? super Row, ? extends T> mapper;
   private final StreamOptions defaults;
 
   private KeysetRepository(
-      Connections connections,
-      boolean callersConnection,
-      KeysetCatalog catalog,
-      Function<? super Row, ? extends T> mapper,
-      StreamOptions defaults) {
-    this.connections = connections;
-    this.callersConnection = callersConnection;
-    this.catalog = catalog;
+      KeysetAccess access, Function<? super Row, ? extends T> mapper, StreamOptions defaults) {
+    this.access = access;
     this.mapper = mapper;
     this.defaults = defaults;
   }
@@ -51,9 +40,7 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     Objects.requireNonNull(keyset, "keyset");
     Objects.requireNonNull(mapper, "mapper");
     return new KeysetRepository<>(
-        Connections.of(factory),
-        false,
-        new KeysetCatalog(keyset.complete()),
+        new KeysetAccess(Connections.of(factory), false, new KeysetCatalog(keyset.complete())),
         mapper,
         StreamOptions.DEFAULTS);
   }
@@ -62,12 +49,14 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
   public CursorBasedRepository<T> using(Connection connection) {
     Objects.requireNonNull(connection, "connection");
     return new KeysetRepository<>(
-        Connections.of(connection), true, catalog.fresh(), mapper, defaults);
+        new KeysetAccess(Connections.of(connection), true, access.catalog().fresh()),
+        mapper,
+        defaults);
   }
 
   @Override
   public CursorBasedRepository<T> defaults(UnaryOperator<StreamOptions> options) {
-    return new KeysetRepository<>(connections, callersConnection, catalog, mapper, given(options));
+    return new KeysetRepository<>(access, mapper, given(options));
   }
 
   KeysetBatches<T> batches() {
@@ -76,7 +65,8 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
           "a repository without bounds required but its defaults are after %s, before %s, up to %s; give them to the backfill"
               .formatted(defaults.after(), defaults.before(), defaults.upTo()));
     }
-    return new KeysetBatchReader<>(connections, callersConnection, catalog, mapper, defaults);
+    return new KeysetBatchReader<>(
+        access.connections(), access.callersConnection(), access.catalog(), mapper, defaults);
   }
 
   @Override
@@ -85,7 +75,7 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     return readsAhead(given)
         ? Flux.using(
             () -> readAhead(given), source -> CursorStream.of(source).items(), ReadAhead::dispose)
-        : stream(given, Cursors.TO_GO_ON, false).items();
+        : stream(pages(given, Cursors.TO_GO_ON, false), given).items();
   }
 
   @Override
@@ -94,17 +84,22 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     return readsAhead(given)
         ? Flux.using(
             () -> readAhead(given), source -> CursorStream.of(source).pages(), ReadAhead::dispose)
-        : stream(given, Cursors.ALL, false).pages();
+        : stream(pages(given, Cursors.ALL, false), given).pages();
   }
 
   private boolean readsAhead(StreamOptions options) {
-    return options.readAhead() > 0 && !callersConnection;
+    return options.readAhead() > 0 && !access.callersConnection();
   }
 
   private ReadAhead<T> readAhead(StreamOptions options) {
+    KeysetPages<T> pages = pages(options, Cursors.ALL, true);
     return ReadAhead.of(
         pageRanges(options),
-        range -> stream(options.prefetch(0).within(range), Cursors.ALL, true).pages(),
+        range ->
+            stream(
+                    request -> pages.page(request.after(), range.upTo(), null),
+                    options.prefetch(0).within(range))
+                .pages(),
         options.readAhead());
   }
 
@@ -113,20 +108,19 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     int ranges = Math.min(RANGES_AT_ONCE, Math.max(1, Integer.MAX_VALUE / options.pageSize()));
     PageSource<KeyRange> source =
         request ->
-            withKeyset(
+            access
+                .ask(
                     options,
                     "ranges",
                     (keyset, codec) -> {
                       RangeSql sql =
                           new RangeSql(
                               keyset,
-                              values(keyset, codec, request.after()),
-                              values(keyset, codec, options.upTo()),
+                              KeysetAccess.values(keyset, codec, request.after()),
+                              KeysetAccess.values(keyset, codec, options.upTo()),
                               ranges);
-                      return connections.use(
-                          connection ->
-                              sql.pageEnds(connection, codec, options.pageSize()).collectList(),
-                          options.timeout());
+                      return connection ->
+                          sql.pageEnds(connection, codec, options.pageSize()).collectList();
                     })
                 .map(
                     ends -> {
@@ -140,12 +134,10 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     return (options.retry() == null ? stream : stream.retry(options.retry())).items();
   }
 
-  private CursorStream<T> stream(StreamOptions options, Cursors cursors, boolean exactEnd) {
+  private CursorStream<T> stream(PageSource<T> pages, StreamOptions options) {
     CursorStream<T> stream =
-        CursorStream.<T>of(request -> page(options, request.after(), cursors, exactEnd))
-            .pageSize(options.pageSize())
-            .after(options.after());
-    if (callersConnection) {
+        CursorStream.of(pages).pageSize(options.pageSize()).after(options.after());
+    if (access.callersConnection()) {
       return stream;
     }
     stream = stream.prefetch(options.prefetch());
@@ -155,34 +147,15 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
   @Override
   public Mono<Page<T>> cursorBasedPage(UnaryOperator<StreamOptions> options) {
     StreamOptions given = given(options);
-    Mono<Page<T>> page = Mono.defer(() -> page(given, given.after(), Cursors.ALL, true));
-    return callersConnection || given.retry() == null ? page : page.retryWhen(given.retry());
+    Mono<Page<T>> page =
+        Mono.defer(() -> pages(given, Cursors.ALL, true).page(given.after(), given.upTo(), null));
+    return access.callersConnection() || given.retry() == null
+        ? page
+        : page.retryWhen(given.retry());
   }
 
-  private Mono<Page<T>> page(
-      StreamOptions options, @Nullable Cursor after, Cursors cursors, boolean exactEnd) {
-    Cursor before = options.before();
-    boolean backwards = before != null;
-    Cursor from = backwards ? before : after;
-    int size = options.pageSize();
-    return withKeyset(
-        options,
-        "page",
-        (keyset, codec) -> {
-          boolean looksAhead = exactEnd || !keyset.proven();
-          PageSql sql =
-              new PageSql(
-                  keyset,
-                  backwards,
-                  values(keyset, codec, from),
-                  values(keyset, codec, options.upTo()),
-                  looksAhead ? size + 1 : size);
-          return connections.use(
-              connection ->
-                  new PageReader<T>(keyset, codec, mapper, size, cursors)
-                      .read(connection, sql, backwards, looksAhead),
-              options.timeout());
-        });
+  private KeysetPages<T> pages(StreamOptions options, Cursors cursors, boolean exactEnd) {
+    return new KeysetPages<>(access, mapper, options, cursors, exactEnd);
   }
 
   @Override
@@ -192,18 +165,18 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
     }
     StreamOptions given = forward(options);
     Mono<List<KeyRange>> ranges =
-        withKeyset(
+        access
+            .ask(
                 given,
                 "ranges",
                 (keyset, codec) -> {
                   RangeSql sql =
                       new RangeSql(
                           keyset,
-                          values(keyset, codec, given.after()),
-                          values(keyset, codec, given.upTo()),
+                          KeysetAccess.values(keyset, codec, given.after()),
+                          KeysetAccess.values(keyset, codec, given.upTo()),
                           count);
-                  return connections.use(
-                      connection -> sql.boundaries(connection, codec), given.timeout());
+                  return connection -> sql.boundaries(connection, codec);
                 })
             .map(cuts -> RangeSql.ranges(given.after(), cuts, given.upTo()));
     return ranges.flatMapIterable(list -> list);
@@ -222,7 +195,7 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
         .defaultIfEmpty(Optional.empty())
         .flatMap(
             cursor ->
-                withKeyset(
+                access.ask(
                     given,
                     "explain",
                     (keyset, codec) -> {
@@ -230,42 +203,17 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
                           new PageSql(
                               keyset,
                               false,
-                              values(keyset, codec, cursor.orElse(null)),
-                              values(keyset, codec, given.upTo()),
+                              KeysetAccess.values(keyset, codec, cursor.orElse(null)),
+                              KeysetAccess.values(keyset, codec, given.upTo()),
                               given.pageSize());
-                      return connections.use(
-                          connection -> Explain.plan(connection, keyset, sql, cursor.isPresent()),
-                          given.timeout());
+                      return connection ->
+                          Explain.plan(connection, keyset, sql, cursor.isPresent());
                     }));
-  }
-
-  /** Looks up the keyset, and observes and watches what is done with it. */
-  private <R> Mono<R> withKeyset(
-      StreamOptions options, String what, BiFunction<ResolvedKeyset, CursorCodec, Mono<R>> work) {
-    return catalog
-        .get(connections, !callersConnection, options)
-        .flatMap(
-            keyset -> {
-              CursorCodec codec =
-                  options.tokenKey() == null
-                      ? keyset.codec()
-                      : keyset.codec().tokenKey(options.tokenKey());
-              Mono<R> done = work.apply(keyset, codec);
-              return options.observations() == null
-                  ? done
-                  : Observed.by(options.observations(), what, keyset.name(), done);
-            })
-        .doOnError(failure -> catalog.forgetIfStale(options, failure));
-  }
-
-  private static @Nullable List<@Nullable String> values(
-      ResolvedKeyset keyset, CursorCodec codec, @Nullable Cursor cursor) {
-    return cursor == null ? null : keyset.values(codec.accept(cursor));
   }
 
   private StreamOptions given(UnaryOperator<StreamOptions> options) {
     StreamOptions given = Objects.requireNonNull(options.apply(defaults), "options");
-    if (given.schema() != null && catalog.isQuery()) {
+    if (given.schema() != null && access.catalog().isQuery()) {
       throw new IllegalArgumentException(
           "a Keyset.table required with schema but it was a query: " + given.schema());
     }

@@ -12,6 +12,7 @@ import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
@@ -39,11 +40,12 @@ final class PageReader<T> {
   private final Function<? super Row, ? extends T> mapper;
   private final int size;
   private final Cursors cursors;
+  private final @Nullable Consumer<Cursor> end;
 
   private final List<T> items;
   private final Set<List<@Nullable String>> read = new HashSet<>();
   private int[] keyIndexes = {};
-  private int tieIndex;
+  private int lastIndex;
   private @Nullable Object[] firstKeys = {};
   private @Nullable Object[] lastKeys = {};
   private boolean more;
@@ -54,11 +56,27 @@ final class PageReader<T> {
       Function<? super Row, ? extends T> mapper,
       int size,
       Cursors cursors) {
+    this(keyset, codec, mapper, size, cursors, null);
+  }
+
+  /**
+   * One that tells where the page ends once its first row has.
+   *
+   * @param end null if the query does not tell
+   */
+  PageReader(
+      ResolvedKeyset keyset,
+      CursorCodec codec,
+      Function<? super Row, ? extends T> mapper,
+      int size,
+      Cursors cursors,
+      @Nullable Consumer<Cursor> end) {
     this.keyset = keyset;
     this.codec = codec;
     this.mapper = mapper;
     this.size = size;
     this.cursors = cursors;
+    this.end = end;
     this.items = new ArrayList<>(Math.min(size, 1024));
   }
 
@@ -95,10 +113,13 @@ final class PageReader<T> {
   private boolean take(Row row) {
     if (items.isEmpty()) {
       locateKeys(row);
+      if (end != null) {
+        tellEnd(row, end);
+      }
     }
     if (items.size() == size) {
       more = true;
-      if (!keyset.proven() && Boolean.TRUE.equals(row.get(tieIndex, Boolean.class))) {
+      if (!keyset.proven() && Boolean.TRUE.equals(row.get(lastIndex, Boolean.class))) {
         throw new TiedKeysException(cursor(lastKeys));
       }
       return true;
@@ -120,12 +141,20 @@ final class PageReader<T> {
     return true;
   }
 
+  /** A page that is not full has no end to go on from. */
+  private void tellEnd(Row row, Consumer<Cursor> listener) {
+    String[] rendered = row.get(lastIndex, String[].class);
+    if (rendered != null) {
+      listener.accept(cursor(rendered));
+    }
+  }
+
   private void locateKeys(Row row) {
     List<OrderColumn> order = keyset.order();
     int appended = (int) order.stream().filter(column -> !PageSql.isRead(keyset, column)).count();
     int columns = row.getMetadata().getColumnMetadatas().size();
-    tieIndex = columns - 1;
-    int next = columns - appended - (keyset.proven() ? 0 : 1);
+    lastIndex = columns - 1;
+    int next = columns - appended - (keyset.proven() && end == null ? 0 : 1);
     keyIndexes = new int[order.size()];
     for (int i = 0; i < keyIndexes.length; i++) {
       keyIndexes[i] =

@@ -3,11 +3,11 @@ package io.github.cursorstream.r2dbc.keyset;
 import io.github.cursorstream.r2dbc.internal.Identifiers;
 import io.github.cursorstream.r2dbc.keyset.ResolvedKeyset.OrderColumn;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
-import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -46,14 +46,18 @@ final class PageSql {
   private final ResolvedKeyset keyset;
   private final List<OrderColumn> order;
   private final List<Object> binds;
-  private final @Nullable Bound after;
-  private final @Nullable Bound upTo;
   private final int limit;
   private final boolean gated;
-  private final String text;
+  private final List<List<String>> branches;
+  private final @Nullable String rest;
+  // How many values both positions have, if rows are compared: the text does not depend on them.
+  private final @Nullable Sizes exchangeable;
+  // Rendered when first asked for, by however many at the same time.
+  private @Nullable String text;
+  private @Nullable String tellingEnd;
 
   /**
-   * Renders a page query.
+   * A page query.
    *
    * @param keyset what is read
    * @param backwards whether in the opposite order
@@ -71,28 +75,137 @@ final class PageSql {
     this.order =
         backwards ? keyset.order().stream().map(OrderColumn::reversed).toList() : keyset.order();
     this.binds = new ArrayList<>(keyset.binds());
-    this.after = after == null ? null : new Bound(order, after, binds);
-    this.upTo = upTo == null ? null : new Bound(order, upTo, binds);
     this.limit = limit;
-    boolean byRow = comparesAsRow();
-    List<List<String>> branches = byRow ? List.of(rowConditions()) : branches();
-    // An end cursor of one column is dealt with in the branches, unless they are deeper than that.
-    boolean ended =
-        byRow
-            || this.upTo == null
-            || (this.upTo.size() == 1 && (this.after == null || this.after.size() == 1));
-    String rest = ended ? null : Objects.requireNonNull(this.upTo).holds("p");
+    PageConditions conditions =
+        new PageConditions(
+            keyset.alias(),
+            order,
+            after == null ? null : new Bound(order, after, binds),
+            upTo == null ? null : new Bound(order, upTo, binds));
+    boolean byRow = conditions.compareRows();
+    this.branches = byRow ? List.of(conditions.asRow()) : conditions.asBranches();
+    this.rest = byRow ? null : conditions.behindBranches("p");
+    this.exchangeable = byRow ? Sizes.of(after, upTo) : null;
     // A statement without values goes by the simple protocol: in text form whatever the driver is
     // set to, and if it is cancelled before it is sent, its connection hangs.
     this.gated = binds.isEmpty();
     if (gated) {
       binds.add(true);
     }
-    this.text = render(branches, rest);
+  }
+
+  private PageSql(PageSql same, List<Object> binds) {
+    this.keyset = same.keyset;
+    this.order = same.order;
+    this.binds = binds;
+    this.limit = same.limit;
+    this.gated = same.gated;
+    this.branches = same.branches;
+    this.rest = same.rest;
+    this.exchangeable = same.exchangeable;
+    this.text = same.text;
+    this.tellingEnd = same.tellingEnd;
+  }
+
+  private record Sizes(int after, int upTo) {
+
+    static Sizes of(@Nullable List<@Nullable String> after, @Nullable List<@Nullable String> upTo) {
+      return new Sizes(after == null ? 0 : after.size(), upTo == null ? 0 : upTo.size());
+    }
+  }
+
+  /**
+   * The same query between other positions, or null if its text would be another. The pages of a
+   * stream have one text, which is worth not to be put together for each.
+   *
+   * @param after exclusive; null for the beginning
+   * @param upTo inclusive; null for the end
+   */
+  @Nullable PageSql between(
+      @Nullable List<@Nullable String> after, @Nullable List<@Nullable String> upTo) {
+    if (!Sizes.of(after, upTo).equals(exchangeable)) {
+      return null;
+    }
+    List<Object> others = new ArrayList<>(keyset.binds());
+    for (List<@Nullable String> values : Arrays.asList(after, upTo)) {
+      if (values != null) {
+        values.forEach(value -> others.add(Objects.requireNonNull(value)));
+      }
+    }
+    if (gated) {
+      others.add(true);
+    }
+    return new PageSql(this, others);
+  }
+
+  ResolvedKeyset keyset() {
+    return keyset;
   }
 
   String text() {
-    return text;
+    String rendered = text;
+    if (rendered == null) {
+      rendered = isPlain() ? select(output(keyset.alias()), limit()) : ofParts();
+      text = rendered;
+    }
+    return rendered;
+  }
+
+  /** Whether it is one SELECT and no more. */
+  private boolean isPlain() {
+    return branches.size() == 1 && rest == null && keyset.proven();
+  }
+
+  /**
+   * Whether the first row can tell where the page ends for little: no more than its keys are read
+   * once more, from an index that needs not be filtered.
+   */
+  boolean canTellEnd() {
+    return isPlain() && keyset.filter() == null && keyset.createIndex() == null;
+  }
+
+  /**
+   * The same query, whose first row tells in a last column where the page ends, if it is full:
+   *
+   * <pre>
+   * SELECT "t"."id", "t"."v", CASE WHEN "t"."id" =
+   *     (SELECT "t"."id" FROM "t" WHERE "t"."id" &gt; $1 ORDER BY "t"."id" LIMIT 1)
+   *   THEN (SELECT ARRAY[e."id"::text] FROM (
+   *     SELECT "t"."id" FROM "t" WHERE "t"."id" &gt; $1 ORDER BY "t"."id" LIMIT 1 OFFSET 999) AS e)
+   *   END AS cursorstream_end
+   * FROM "t" WHERE "t"."id" &gt; $1 ORDER BY "t"."id" LIMIT 1000
+   * </pre>
+   *
+   * Both subqueries run once, and see what the page sees. Only the first row tells, because a value
+   * in each would have to be sent and taken apart a thousand times.
+   */
+  String tellingEnd() {
+    String rendered = tellingEnd;
+    if (rendered == null) {
+      rendered = select(output(keyset.alias()) + ", " + end() + " AS cursorstream_end", limit());
+      tellingEnd = rendered;
+    }
+    return rendered;
+  }
+
+  private String end() {
+    String keys =
+        order.stream()
+            .map(column -> qualified(keyset.alias(), column.key().name()))
+            .collect(Collectors.joining(", "));
+    String rendered =
+        order.stream()
+            .map(column -> column.type().rendered(qualified("e", column.key().name())))
+            .collect(Collectors.joining(", "));
+    return "CASE WHEN ("
+        + keys
+        + ") = (\n"
+        + select(keys, "LIMIT 1")
+        + "\n) THEN (SELECT ARRAY["
+        + rendered
+        + "] FROM (\n"
+        + select(keys, "LIMIT 1 OFFSET " + (limit - 1))
+        + "\n) AS e) END";
   }
 
   /** The values of {@code $1…}. */
@@ -100,18 +213,15 @@ final class PageSql {
     return binds;
   }
 
-  private String render(List<List<String>> branches, @Nullable String rest) {
-    if (branches.size() == 1 && rest == null && keyset.proven()) {
-      return select(output(keyset.alias()), branches.get(0));
-    }
+  private String ofParts() {
     String tie = keyset.proven() ? "" : ", " + sameAsPrevious() + " AS cursorstream_tie";
-    return partsOf(branches)
+    return parts()
         + "SELECT "
         + output("p")
         + tie
         + "\nFROM (\n"
         + (branches.size() == 1
-            ? select(inner(), branches.get(0))
+            ? select(inner(), limit())
             : IntStream.rangeClosed(1, branches.size())
                 .mapToObj(i -> "TABLE " + part(i))
                 .collect(Collectors.joining(" UNION ALL ")))
@@ -120,23 +230,26 @@ final class PageSql {
         + (keyset.proven() ? "" : "\nWINDOW w AS (ORDER BY " + orderBy("p") + ")")
         + "\nORDER BY "
         + orderBy("p")
-        + "\nLIMIT "
-        + limit;
+        + "\n"
+        + limit();
+  }
+
+  private String limit() {
+    return "LIMIT " + limit;
   }
 
   /**
    * Each branch reads no more than those before it have left of the page. Its own LIMIT stays a
    * literal inside, for the planner.
    */
-  private String partsOf(List<List<String>> branches) {
+  private String parts() {
     if (branches.size() == 1) {
       return "";
     }
     List<String> parts = new ArrayList<>();
-    StringBuilder left =
-        new StringBuilder("\n) AS s\nORDER BY " + orderBy("s") + "\nLIMIT " + limit);
+    StringBuilder left = new StringBuilder("\n) AS s\nORDER BY " + orderBy("s") + "\n" + limit());
     for (int i = 1; i <= branches.size(); i++) {
-      String branch = select(inner(), branches.get(i - 1));
+      String branch = select(inner(), branches.get(i - 1), limit());
       parts.add(
           part(i) + " AS (\n" + (i == 1 ? branch : "SELECT * FROM (\n" + branch + left) + "\n)");
       left.append(" - (SELECT count(*) FROM ").append(part(i)).append(')');
@@ -148,7 +261,11 @@ final class PageSql {
     return "cursorstream_part_" + i;
   }
 
-  private String select(String what, List<String> conditions) {
+  private String select(String what, String cut) {
+    return select(what, branches.get(0), cut);
+  }
+
+  private String select(String what, List<String> conditions, String cut) {
     List<String> all = new ArrayList<>();
     if (keyset.filter() != null) {
       all.add("(" + keyset.filter() + ")");
@@ -164,8 +281,8 @@ final class PageSql {
         + (all.isEmpty() ? "" : "\nWHERE " + String.join("\n  AND ", all))
         + "\nORDER BY "
         + orderBy(keyset.alias())
-        + "\nLIMIT "
-        + limit;
+        + "\n"
+        + cut;
   }
 
   /** What the user reads, then the key values that are not among it as they are needed. */
@@ -221,124 +338,6 @@ final class PageSql {
         .map(column -> qualified("p", column.key().name()))
         .map(column -> column + " IS NOT DISTINCT FROM lag(" + column + ") OVER w")
         .collect(Collectors.joining(" AND "));
-  }
-
-  // Row comparison.
-
-  private boolean comparesAsRow() {
-    int compared = Math.max(after == null ? 0 : after.size(), upTo == null ? 0 : upTo.size());
-    return order.subList(0, compared).stream()
-        .noneMatch(
-            column ->
-                column.nullable() || column.key().descending() != order.get(0).key().descending());
-  }
-
-  private List<String> rowConditions() {
-    List<String> conditions = new ArrayList<>();
-    if (after != null) {
-      conditions.add(row(after, this::column) + behind(0) + row(after, after::value));
-    }
-    if (upTo != null) {
-      conditions.add(row(upTo, this::column) + until(0) + row(upTo, upTo::value));
-    }
-    return conditions;
-  }
-
-  private static String row(Bound bound, IntFunction<String> item) {
-    String items =
-        IntStream.range(0, bound.size()).mapToObj(item).collect(Collectors.joining(", "));
-    return bound.size() == 1 ? items : "(" + items + ")";
-  }
-
-  // Branches.
-
-  /** What part of a column's values a branch reads. */
-  private enum Part {
-    ALL,
-    BEHIND_VALUE,
-    NULLS,
-    VALUES
-  }
-
-  private List<List<String>> branches() {
-    List<List<String>> branches = new ArrayList<>();
-    if (after == null) {
-      // NULLs that come first are a seek of their own, so that the values can stop at the end.
-      boolean nullsApart =
-          order.get(0).nullable() && order.get(0).key().nullsComeFirst() && upTo != null;
-      for (Part part : nullsApart ? List.of(Part.NULLS, Part.VALUES) : List.of(Part.ALL)) {
-        addBranch(branches, 0, part);
-      }
-    } else {
-      for (int i = after.size() - 1; i >= 0; i--) {
-        for (Part part : partsBehind(i, after.isNull(i))) {
-          addBranch(branches, i, part);
-        }
-      }
-    }
-    return branches.isEmpty() ? List.of(List.of("false")) : branches;
-  }
-
-  private List<Part> partsBehind(int i, boolean behindNull) {
-    boolean nullsFirst = order.get(i).key().nullsComeFirst();
-    if (behindNull) {
-      return nullsFirst ? List.of(Part.VALUES) : List.of();
-    }
-    return order.get(i).nullable() && !nullsFirst
-        ? List.of(Part.BEHIND_VALUE, Part.NULLS)
-        : List.of(Part.BEHIND_VALUE);
-  }
-
-  private void addBranch(List<List<String>> branches, int i, Part part) {
-    // The end cursor stops this branch at column i if it has the same values before that; if they
-    // are the same but written differently, the branch only stops later.
-    Bound end =
-        upTo != null && i < upTo.size() && (after == null || after.startsLike(upTo, i))
-            ? upTo
-            : null;
-    // Before any value is bound: the driver refuses one that the SQL does not mention.
-    if (end != null && isBehind(end, i, part)) {
-      return;
-    }
-    List<String> conditions = new ArrayList<>();
-    for (int j = 0; after != null && j < i; j++) {
-      conditions.add(after.isNull(j) ? isNull(j) : column(j) + " = " + after.value(j));
-    }
-    switch (part) {
-      case ALL -> {}
-      case BEHIND_VALUE ->
-          conditions.add(column(i) + behind(i) + Objects.requireNonNull(after).value(i));
-      case NULLS -> conditions.add(isNull(i));
-      case VALUES -> conditions.add(column(i) + " IS NOT NULL");
-    }
-    if (end != null && !end.isNull(i) && part != Part.NULLS) {
-      conditions.add(column(i) + until(i) + end.value(i));
-    }
-    branches.add(conditions);
-  }
-
-  /** Whether all of this part of column i lies behind the end. */
-  private boolean isBehind(Bound end, int i, Part part) {
-    boolean nullsFirst = order.get(i).key().nullsComeFirst();
-    return end.isNull(i) ? nullsFirst && part != Part.NULLS : !nullsFirst && part == Part.NULLS;
-  }
-
-  // Pieces.
-
-  private String column(int i) {
-    return qualified(keyset.alias(), order.get(i).key().name());
-  }
-
-  private String isNull(int i) {
-    return column(i) + " IS NULL";
-  }
-
-  private String behind(int i) {
-    return order.get(i).key().descending() ? " < " : " > ";
-  }
-
-  private String until(int i) {
-    return order.get(i).key().descending() ? " >= " : " <= ";
   }
 
   static String qualified(String from, String column) {

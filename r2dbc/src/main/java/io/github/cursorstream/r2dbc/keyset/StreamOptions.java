@@ -65,8 +65,12 @@ public final class StreamOptions implements Cloneable {
   }
 
   /**
-   * How many pages are fetched ahead of demand, one after the other. Defaults to 0. At most {@code
-   * pages + 1} pages are held in memory. Replaces {@link #readAhead}. Does not apply to the
+   * How many pages are fetched ahead of demand. Defaults to 0. The first row of a page tells where
+   * the page will end, and the next one is asked for while the rest arrives: up to {@code pages +
+   * 1} connections are in use, if the pool has them, and the mapper is called for several pages at
+   * a time. That is so for tables without a filter, in an order of one direction and without NULLs
+   * that an index covers; other pages are fetched one after the other. At most {@code pages + 1}
+   * pages are fetched or held in memory. Replaces {@link #readAhead}. Does not apply to the
    * caller's own connection.
    *
    * @param pages 0 or more

@@ -62,19 +62,22 @@ final class Buffers {
   }
 
   long read(PageSql sql, String planCacheMode) {
+    return read(sql.text(), sql.binds(), planCacheMode);
+  }
+
+  long read(String sql, List<Object> binds, String planCacheMode) {
     String types =
-        sql.binds().stream()
+        binds.stream()
             .map(bind -> bind instanceof Boolean ? "boolean" : "varchar")
             .collect(Collectors.joining(", "));
-    String values =
-        sql.binds().stream().map(bind -> "'" + bind + "'").collect(Collectors.joining(", "));
+    String values = binds.stream().map(bind -> "'" + bind + "'").collect(Collectors.joining(", "));
     String explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE page (" + values + ")";
     List<String> statements =
         List.of(
             "SET plan_cache_mode = " + planCacheMode,
             // The driver takes a dollar quote as it is, and its $1 for no bind of its own.
             "DO $do$ BEGIN EXECUTE $text$PREPARE page (%s) AS %s$text$; END $do$"
-                .formatted(types, sql.text()),
+                .formatted(types, sql),
             explain,
             explain,
             "DEALLOCATE page");

@@ -335,4 +335,101 @@ class PageSqlTest {
         .map(condition -> condition.replaceAll("\\s+", " "))
         .toList();
   }
+
+  @Test
+  void theFirstRowTellsWhereAFullPageEnds() {
+    PageSql sql = sql(table(notNull(A), notNull(B)), values("1", "2"), null);
+    assertThat(sql.canTellEnd()).isTrue();
+    String keys =
+        """
+        SELECT "t"."a", "t"."b"
+        FROM "app"."t"
+        WHERE ("t"."a", "t"."b") > ($1::bigint, $2::bigint)
+        ORDER BY "t"."a", "t"."b"
+        LIMIT 1""";
+    assertThat(sql.tellingEnd())
+        .isEqualTo(
+            """
+            SELECT "t"."a", "t"."b", CASE WHEN ("t"."a", "t"."b") = (
+            %s
+            ) THEN (SELECT ARRAY[e."a"::text, e."b"::text] FROM (
+            %s OFFSET 9
+            ) AS e) END AS cursorstream_end
+            FROM "app"."t"
+            WHERE ("t"."a", "t"."b") > ($1::bigint, $2::bigint)
+            ORDER BY "t"."a", "t"."b"
+            LIMIT 10"""
+                .formatted(keys, keys));
+    assertThat(sql.binds()).containsExactly("1", "2");
+  }
+
+  @Test
+  void onlyWhereTheKeysAreReadFromAnIndexTheFirstRowTells() {
+    assertThat(sql(table(notNull(A)), null, values("9")).canTellEnd()).isTrue();
+    ResolvedKeyset mixed = table(notNull(KeyColumn.desc("a")), notNull(B));
+    assertThat(sql(mixed, values("1", "2"), null).canTellEnd()).as("branches").isFalse();
+    assertThat(sql(query(notNull(A)), values("1"), null).canTellEnd()).as("query").isFalse();
+    ResolvedKeyset plain = table(notNull(A));
+    assertThat(sql(changed(plain, "kind > 1", null), null, null).canTellEnd())
+        .as("filter")
+        .isFalse();
+    assertThat(sql(changed(plain, null, "CREATE INDEX"), null, null).canTellEnd())
+        .as("no index")
+        .isFalse();
+  }
+
+  private static ResolvedKeyset changed(ResolvedKeyset of, String filter, String createIndex) {
+    return new ResolvedKeyset(
+        of.name(),
+        of.from(),
+        of.alias(),
+        of.sampled(),
+        of.columns(),
+        filter,
+        of.binds(),
+        of.order(),
+        of.proven(),
+        createIndex,
+        of.codec());
+  }
+
+  @Test
+  void whereRowsAreComparedTheNextPageDiffersInItsValuesOnly() {
+    ResolvedKeyset filtered =
+        new ResolvedKeyset(
+            "t",
+            "\"t\"",
+            "\"t\"",
+            null,
+            List.of("a"),
+            "kind = $1",
+            List.of("x"),
+            List.of(notNull(A), notNull(B)),
+            true,
+            null,
+            CursorCodec.forOrder("t"));
+    PageSql first = sql(filtered, values("1", "2"), values("9"));
+    PageSql next = first.between(values("3", "4"), values("8"));
+    PageSql rendered = sql(filtered, values("3", "4"), values("8"));
+    assertThat(next.text()).isEqualTo(rendered.text());
+    assertThat(next.binds()).isEqualTo(rendered.binds()).containsExactly("x", "3", "4", "8");
+    assertThat(first.binds()).containsExactly("x", "1", "2", "9");
+    assertThat(first.between(values("3"), values("8"))).as("a prefix").isNull();
+    assertThat(first.between(values("3", "4"), null)).as("without an end").isNull();
+    assertThat(first.between(null, values("8"))).as("from the beginning").isNull();
+  }
+
+  @Test
+  void aFirstPageIsTheSameAsAnother() {
+    PageSql first = sql(table(notNull(A)), null, null);
+    assertThat(first.between(null, null).binds()).isEqualTo(first.binds());
+    assertThat(first.between(null, null).tellingEnd()).isEqualTo(first.tellingEnd());
+  }
+
+  @Test
+  void theTextOfBranchesDependsOnValues() {
+    PageSql sql = sql(table(nullable(A), notNull(B)), values("1", "2"), null);
+    assertThat(sql.between(values(null, "4"), null)).isNull();
+    assertThat(sql.between(values("1", "2"), null)).isNull();
+  }
 }

@@ -11,12 +11,15 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.scheduler.Schedulers;
 import reactor.test.StepVerifier;
@@ -34,7 +37,10 @@ class ReadAheadIT {
           "CREATE TABLE empty (id bigint PRIMARY KEY)",
           "CREATE TABLE mixed AS SELECT i::bigint AS id, nullif(i % 7, 0) AS a"
               + " FROM generate_series(1, 200) i",
-          "ALTER TABLE mixed ADD PRIMARY KEY (id)");
+          "ALTER TABLE mixed ADD PRIMARY KEY (id)",
+          "CREATE TABLE pairs AS SELECT i::bigint AS id, 'n' || i % 7 AS a FROM generate_series(1, 500) i",
+          "ALTER TABLE pairs ADD PRIMARY KEY (id), ALTER a SET NOT NULL",
+          "CREATE INDEX ON pairs (a, id)");
 
   private final QueryLog log = new QueryLog();
 
@@ -103,6 +109,36 @@ class ReadAheadIT {
                 .collectList()
                 .block())
         .isEqualTo(expected);
+  }
+
+  static Stream<Keyset> pairs() {
+    Keyset up = Keyset.table("pairs").orderBy(KeyColumn.asc("a"), KeyColumn.asc("id"));
+    return Stream.of(
+        up,
+        up.where("id % 3 > :rest").bind("rest", 0),
+        Keyset.table("pairs").orderBy(KeyColumn.desc("a")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("pairs")
+  void endsOfPagesAreSoughtOneBehindTheOther(Keyset keyset) {
+    CursorBasedRepository<Long> rows = rows(keyset, 4);
+    Cursor from = Cursor.of("a", "n2").and("id", 100);
+    Cursor to = Cursor.of("a", "n5").and("id", 300);
+    boolean up = keyset.order.get(0).direction() == KeyColumn.Direction.ASC;
+    for (int pageSize : new int[] {1, 7, 100}) {
+      for (UnaryOperator<StreamOptions> bounds :
+          List.<UnaryOperator<StreamOptions>>of(
+              o -> o,
+              o -> o.after(up ? from : to).upTo(up ? to : from),
+              o -> o.after(Cursor.prefix("a", "n3")),
+              o -> o.upTo(Cursor.prefix("a", "n3")))) {
+        List<Long> read = Reading.read(rows, o -> bounds.apply(o.pageSize(pageSize)).readAhead(3));
+        assertThat(read).isNotEmpty();
+        assertThat(read).isEqualTo(Reading.read(rows, o -> bounds.apply(o.pageSize(1000))));
+      }
+    }
+    assertThat(log.all()).anyMatch(sql -> sql.startsWith("WITH RECURSIVE "));
   }
 
   @Test

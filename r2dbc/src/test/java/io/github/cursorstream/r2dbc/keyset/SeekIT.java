@@ -104,7 +104,12 @@ class SeekIT {
   }
 
   private static void readsLittle(Buffers buffers) {
-    long first = buffers.read(buffers.sql(null, null));
+    PageSql firstPage = buffers.sql(null, null);
+    long first = buffers.read(firstPage);
+    long firstTelling =
+        firstPage.canTellEnd()
+            ? buffers.read(firstPage.tellingEnd(), firstPage.binds(), "force_custom_plan")
+            : 0;
     // The end is an end cursor that no row on the page reaches.
     List<String> last = buffers.keysAt(ROWS - 1);
     for (int place : PLACES) {
@@ -115,6 +120,12 @@ class SeekIT {
       assertThat(buffers.read(sql, "force_generic_plan"))
           .as("generic, behind row %d: %s", place, sql.text())
           .isLessThan(most + 1);
+      if (sql.canTellEnd()) {
+        long telling = buffers.read(sql.tellingEnd(), sql.binds(), "force_generic_plan");
+        assertThat(telling)
+            .as("telling the end, behind row %d: %s", place, sql.tellingEnd())
+            .isLessThan(firstTelling + 5 + 1);
+      }
       PageSql ended = buffers.sql(after, last);
       assertThat(buffers.read(ended))
           .as("up to the last, behind row %d: %s", place, ended.text())
