@@ -48,6 +48,9 @@ public final class PostgresRunStore implements RunStore {
   /** How long a store's own statement may take: it holds no lock for longer than a batch's end. */
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
+  /** How long what people say waits for the pool, until it takes a connection beside it. */
+  private static final Duration PATIENCE = Duration.ofMillis(500);
+
   /** SQLSTATE of the fence in V1__runs.sql. */
   private static final String LOST = "CS001";
 
@@ -72,7 +75,7 @@ public final class PostgresRunStore implements RunStore {
 
   private final Connections connections;
 
-  /** For signs of life, if the pool has no connection to give. */
+  /** For signs of life, and for what people say. */
   private final Connections beside;
 
   private final int poolSize;
@@ -105,7 +108,7 @@ public final class PostgresRunStore implements RunStore {
     return new PostgresRunStore(
         unchecked,
         new CheckedConnections(unchecked),
-        Connections.beside(connectionFactory),
+        new CheckedConnections(Connections.beside(connectionFactory)),
         PoolSize.of(connectionFactory),
         new ChangeListener(connectionFactory, unchecked));
   }
@@ -421,8 +424,8 @@ public final class PostgresRunStore implements RunStore {
   /**
    * {@inheritDoc}
    *
-   * <p>A pool that is exhausted, by the work itself perhaps, does not cost the slot: after a sixth
-   * of the time a connection beside it is opened for this one statement.
+   * <p>A pool that is exhausted, by the work itself perhaps, does not cost the slot: a connection
+   * beside it is taken after a sixth of the time.
    */
   @Override
   public Mono<Boolean> renew(Lease lease, Duration time) {
@@ -441,9 +444,11 @@ public final class PostgresRunStore implements RunStore {
                     time.toMillis())
                 .next()
                 .defaultIfEmpty(false);
-    return committed(connections, renewed, TIMEOUT)
-        .timeout(
-            time.dividedBy(6), Mono.defer(() -> committed(beside, renewed, TIMEOUT).timeout(time)));
+    return committed(urgent(time.dividedBy(6)), renewed, TIMEOUT);
+  }
+
+  private Connections urgent(Duration patience) {
+    return new UrgentConnections(connections, beside, patience);
   }
 
   @Override
@@ -642,27 +647,28 @@ public final class PostgresRunStore implements RunStore {
 
   /** Works on a run while its slots and then itself are locked: everybody locks in this order. */
   private <T> Mono<T> locked(long run, BiFunction<Connection, Run, Mono<T>> work) {
-    return connections.use(
-        connection ->
-            Transaction.of(
-                connection,
-                Statements.query(
-                        connection,
-                        """
+    return urgent(PATIENCE)
+        .use(
+            connection ->
+                Transaction.of(
+                    connection,
+                    Statements.query(
+                            connection,
+                            """
                         SELECT number FROM cursorstream.consumer WHERE run = $1 ORDER BY number
                         FOR UPDATE""",
-                        row -> true,
-                        run)
-                    .then(
-                        Statements.query(
-                                connection,
-                                """
+                            row -> true,
+                            run)
+                        .then(
+                            Statements.query(
+                                    connection,
+                                    """
                                 SELECT r.* FROM cursorstream.run AS r WHERE id = $1 FOR UPDATE""",
-                                Rows::run,
-                                run)
-                            .next())
-                    .switchIfEmpty(Mono.error(() -> unknown(run)))
-                    .flatMap(found -> work.apply(connection, found))),
-        TIMEOUT);
+                                    Rows::run,
+                                    run)
+                                .next())
+                        .switchIfEmpty(Mono.error(() -> unknown(run)))
+                        .flatMap(found -> work.apply(connection, found))),
+            TIMEOUT);
   }
 }

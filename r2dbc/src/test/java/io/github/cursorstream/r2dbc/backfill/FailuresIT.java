@@ -210,11 +210,17 @@ class FailuresIT extends Nodes {
     assertThat(end.batches()).isEqualTo(2);
   }
 
-  @Test
-  void nodeWhosePoolIsExhaustedKeepsItsSlot() { // M14
+  @ParameterizedTest
+  @ValueSource(longs = {50, 60_000})
+  void nodeWhosePoolIsExhaustedKeepsItsSlotAndCanBeTold(long poolGivesUp) { // M14, B10
     table("t", 20);
     Duration lease = Duration.ofMillis(600);
-    ConnectionPool small = clean.pool(3);
+    ConnectionPool small =
+        new ConnectionPool(
+            ConnectionPoolConfiguration.builder(clean.database().connectionFactory())
+                .maxSize(3)
+                .maxAcquireTime(Duration.ofMillis(poolGivesUp))
+                .build());
     Sinks.Empty<Void> gate = Sinks.empty();
     Queue<Integer> attempts = new ConcurrentLinkedQueue<>();
     RunKind kind =
@@ -225,12 +231,15 @@ class FailuresIT extends Nodes {
                   attempts.add(batch.attempt());
                   return gate.asMono();
                 });
-    RunHandle run = start(runner(small, options -> options.lease(lease)), kind);
+    Runner poor = runner(small, options -> options.lease(lease));
+    RunHandle run = start(poor, kind);
     await().atMost(SOON).until(() -> !attempts.isEmpty());
     List<Connection> taken =
         Flux.range(0, 3).flatMap(i -> small.create()).collectList().block(SOON);
     RunHandle seen = runner().register(kind).handle(run.id());
     await().during(lease.multipliedBy(4)).until(() -> attempts.size() == 1);
+    assertThat(run.pause().block(SOON).state()).isEqualTo(RunState.PAUSING);
+    assertThat(run.resume().block(SOON).state()).isEqualTo(RunState.RUNNING);
     Flux.fromIterable(taken).flatMap(Connection::close).blockLast(SOON);
     gate.tryEmitEmpty();
     Run end = end(seen);
@@ -238,6 +247,7 @@ class FailuresIT extends Nodes {
     assertThat(attempts).containsExactly(1, 1);
     assertThat(seen.events().map(RunEvent::type).collectList().block(SOON))
         .doesNotContain(RunEvent.Type.TAKEN_OVER);
+    poor.shutdown(SOON).then(small.disposeLater()).block(SOON);
   }
 
   @Test
