@@ -76,6 +76,11 @@ final class Node {
             .subscribe();
   }
 
+  /** Whether it takes no more work, for ever. */
+  boolean isStopping() {
+    return stopping;
+  }
+
   /** Completes when it holds nothing. */
   Mono<Void> shutdown(Duration patience) {
     return Mono.defer(

@@ -178,16 +178,23 @@ public final class RunHandle {
   /**
    * Waits for its end, whichever it is.
    *
-   * @return the run as it ended
+   * @return the run as it ended; an error if there is no such run
    */
   public Mono<Run> onFinish() {
-    return turns(poll).concatMap(turn -> run().filter(run -> run.state().isEnded()), 0).next();
+    Mono<Run> there =
+        run()
+            .switchIfEmpty(
+                Mono.error(
+                    () ->
+                        new IllegalArgumentException(
+                            "a run of the store required but there is none with id " + id)));
+    return turns(poll).concatMap(turn -> there.filter(run -> run.state().isEnded()), 0).next();
   }
 
   /**
    * Its log, and what comes to it until it ends.
    *
-   * @return the oldest first
+   * @return the oldest first; nothing if there is no such run
    */
   public Flux<RunEvent> events() {
     return Flux.defer(
@@ -198,7 +205,13 @@ public final class RunHandle {
                   .doOnNext(event -> seen.set(event.id()));
           // The state first: what was logged before the end is then read after it.
           Flux<RunEvent> now =
-              run().flatMapMany(run -> run.state().isEnded() ? more.concatWithValues(END) : more);
+              run()
+                  .singleOptional()
+                  .flatMapMany(
+                      run ->
+                          run.isPresent() && !run.get().state().isEnded()
+                              ? more
+                              : more.concatWithValues(END));
           return turns(poll).concatMap(turn -> now, 0).takeWhile(event -> event.id() != END.id());
         });
   }

@@ -67,13 +67,22 @@ public final class Runner {
    * @return this runner
    * @throws IllegalArgumentException if another one has the name already, or if it needs another
    *     store
+   * @throws IllegalStateException after {@link #shutdown}
    */
   public Runner register(RunKind kind) {
+    if (node.isStopping()) {
+      throw new IllegalStateException(
+          "a runner that works required but \""
+              + options.owner()
+              + "\" was shut down; create another");
+    }
     kind.check(store);
     RunKind present = kinds.putIfAbsent(kind.name(), kind);
     if (present != null && present != kind) {
       throw new IllegalArgumentException(
-          "one kind for each name required but there is another \"" + kind.name() + "\"");
+          "one kind for each name required but there is another \""
+              + kind.name()
+              + "\"; keep that one, it can be started again");
     }
     node.begin();
     return this;
