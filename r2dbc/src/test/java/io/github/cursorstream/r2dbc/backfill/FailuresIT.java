@@ -161,6 +161,23 @@ class FailuresIT extends Nodes {
   }
 
   @Test
+  void statementThatTakesTooLongIsEndedAndCut() { // M19
+    table("t", 32);
+    Run end =
+        toEnd(
+            over("t")
+                .batchSize(16)
+                .consumers(2)
+                .parameters(p -> p.timeout(Duration.ofMillis(450)))
+                .execute(range -> "UPDATE t SET n = n + slow(n::text) WHERE " + range));
+    assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(end.failures()).isGreaterThanOrEqualTo(2);
+    assertThat(end.deadLetters()).isZero();
+    assertThat(end.rows()).isEqualTo(32);
+    assertThat(notOnce("t")).isZero();
+  }
+
+  @Test
   void rowThatTakesTooLongIsPutAside() { // M19
     table("t", 4);
     RunHandle run =
