@@ -22,6 +22,8 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.util.Logger;
+import reactor.util.Loggers;
 
 /**
  * How a table is cut and read.
@@ -50,7 +52,12 @@ record TableSource<T>(
     CAUGHT_UP
   }
 
+  private static final Logger log = Loggers.getLogger(Backfill.class);
+
   private static final Duration POLL = Duration.ofMillis(50);
+
+  /** How long others' transactions are waited for without a word. */
+  private static final Duration SILENCE = Duration.ofSeconds(1);
 
   /** The node was frozen for longer than its lease: no row is to blame. */
   private static final String IDLE_IN_TRANSACTION = "25P03";
@@ -92,12 +99,24 @@ record TableSource<T>(
     Mono<String> start = after == null ? Mono.empty() : batches.position(after);
     return upper.flatMap(
         end ->
-            batches
-                .writersGone(POLL)
+            writersGone(run)
                 .then(
                     start
                         .map(first -> new Range(first, end))
                         .defaultIfEmpty(new Range(null, end))));
+  }
+
+  private Mono<Void> writersGone(Run run) {
+    Mono<Void> told =
+        Mono.delay(SILENCE)
+            .doOnNext(
+                tick ->
+                    log.warn(
+                        "run {} waits for transactions that were writing to its table when it asked"
+                            + " where that ends; look for sessions that are idle in transaction",
+                        run.name()))
+            .then(Mono.never());
+    return Mono.firstWithSignal(batches.writersGone(POLL), told);
   }
 
   @Override

@@ -8,6 +8,7 @@ import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
+import io.github.cursorstream.r2dbc.keyset.LoggedWarnings;
 import io.github.cursorstream.r2dbc.keyset.QueryLog;
 import io.github.cursorstream.run.InMemoryRunStore;
 import io.github.cursorstream.run.Run;
@@ -18,6 +19,7 @@ import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.run.Verb;
 import io.github.cursorstream.run.VerbResult;
+import io.r2dbc.spi.Connection;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -35,6 +37,8 @@ import reactor.core.publisher.Sinks;
 class LifeIT extends Nodes {
 
   @RegisterExtension static final CleanDatabase clean = new CleanDatabase();
+
+  @RegisterExtension final LoggedWarnings logged = new LoggedWarnings(Backfill.class);
 
   LifeIT() {
     super(clean);
@@ -83,6 +87,26 @@ class LifeIT extends Nodes {
     run.addConsumer().block(SOON);
     assertThat(end(run).rows()).isEqualTo(10);
     assertThat(queries.all()).hasSizeGreaterThan(bounds.size());
+  }
+
+  // PROTOCOL, hole 8
+  @Test
+  void runBeginsWhenThoseWhoWereWritingHaveEndedAndSaysWhatItWaitsFor() {
+    table("t", 300);
+    execute("DELETE FROM t WHERE id = 50");
+    Connection late = pool.create().block(SOON);
+    Mono.from(late.beginTransaction())
+        .thenMany(late.createStatement("INSERT INTO t (id) VALUES (50)").execute())
+        .concatMap(result -> result.getRowsUpdated())
+        .blockLast(SOON);
+    RunHandle run = start(incrementing("t"));
+    await()
+        .atMost(SOON)
+        .until(() -> logged.messages().stream().anyMatch(text -> text.contains("backfill waits")));
+    assertThat(now(run).state()).isEqualTo(RunState.ENQUEUED);
+    Mono.from(late.commitTransaction()).then(Mono.from(late.close())).block(SOON);
+    assertThat(end(run).rows()).isEqualTo(300);
+    assertThat(notOnce("t")).isZero();
   }
 
   @Test
