@@ -253,20 +253,21 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    * @return a kind of runs
    */
   protected final RunKind kind(BatchSource<T, B> source, Work work) {
-    return new BackfillKind<>(options, source, work, null);
+    return new BackfillKind<>(options, source, work, RunStore.class, RunKind.Means.ANY);
   }
 
   /**
-   * The same, for work that does nothing but by the store it is given.
+   * The same, for work of which more is known.
    *
    * @param store what it has to be
    * @param source the one that the work reads
    * @param work of a batch
+   * @param means by what it is done
    * @return a kind of runs
    */
-  protected final RunKind kindInStore(
-      Class<? extends RunStore> store, BatchSource<T, B> source, Work work) {
-    return new BackfillKind<>(options, source, work, Objects.requireNonNull(store, "store"));
+  protected final RunKind kind(
+      Class<? extends RunStore> store, BatchSource<T, B> source, Work work, RunKind.Means means) {
+    return new BackfillKind<>(options, source, work, store, means);
   }
 
   /**

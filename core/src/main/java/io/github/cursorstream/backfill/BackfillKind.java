@@ -21,17 +21,20 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   private final BackfillOptions<B> options;
   private final BatchSource<T, B> source;
   private final AbstractBackfill.Work work;
-  private final @Nullable Class<? extends RunStore> store;
+  private final Class<? extends RunStore> store;
+  private final Means means;
 
   BackfillKind(
       BackfillOptions<B> options,
       BatchSource<T, B> source,
       AbstractBackfill.Work work,
-      @Nullable Class<? extends RunStore> store) {
+      Class<? extends RunStore> store,
+      Means means) {
     this.options = options;
     this.source = source;
     this.work = work;
     this.store = store;
+    this.means = means;
   }
 
   @Override
@@ -55,13 +58,13 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
   }
 
   @Override
-  public boolean worksInStore() {
-    return store != null;
+  public Means means() {
+    return means;
   }
 
   @Override
   public void check(RunStore other) {
-    if (store != null && !store.isInstance(other)) {
+    if (!store.isInstance(other)) {
       throw new IllegalArgumentException(
           "a runner with a %s required, as \"%s\" works in its transactions, but it has a %s; give it such a store, or say process"
               .formatted(store.getSimpleName(), name(), other.getClass().getSimpleName()));

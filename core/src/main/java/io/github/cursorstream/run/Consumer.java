@@ -20,8 +20,14 @@ final class Consumer {
 
   private static final Logger log = Loggers.getLogger(Runner.class);
 
-  /** How many ends are looked for at a time. More would make changed batch sizes waste more. */
-  private static final int ENDS = 16;
+  /** So many ends are looked for at a time, at least. */
+  private static final int FEW_ENDS = 16;
+
+  /** And at most. */
+  private static final int MANY_ENDS = 64;
+
+  /** For so many milliseconds: another batch size throws away what was found. */
+  private static final long LASTING = 200;
 
   /** How many milliseconds a connection is kept from others who may want one of the pool. */
   private static final long SESSION = 100;
@@ -42,6 +48,7 @@ final class Consumer {
   private boolean workedBefore;
   private long begun;
   private long done;
+  private volatile long took = LASTING;
 
   Consumer(RunStore store, RunKind kind, RunnerOptions options, Lease taken, Flux<Long> changes) {
     this.store = store;
@@ -155,8 +162,13 @@ final class Consumer {
                     options.lease()));
   }
 
+  private int many(Run run) {
+    long wanted = LASTING / took * run.parameters().consumers();
+    return (int) Math.min(MANY_ENDS, Math.max(FEW_ENDS, wanted));
+  }
+
   private Mono<Void> extended(Run run) {
-    return kind.ends(run, ENDS).flatMap(ends -> store.extend(run.id(), run.tail(), ends));
+    return kind.ends(run, many(run)).flatMap(ends -> store.extend(run.id(), run.tail(), ends));
   }
 
   /**
@@ -185,19 +197,26 @@ final class Consumer {
 
   private static Lease withRun(Lease lease, Run run) {
     return new Lease(
-        run, lease.number(), lease.epoch(), lease.serial(), lease.range(), lease.attempt());
+        run,
+        lease.number(),
+        lease.epoch(),
+        lease.serial(),
+        lease.range(),
+        lease.attempt(),
+        lease.next());
   }
 
   /** One batch after the other, over one connection where the work has one. */
   private Mono<Lease> batches() {
-    return (kind.worksInStore() ? store.session(this::batches) : batches(store))
+    return (kind.means() == RunKind.Means.ANY ? batches(store) : store.session(this::batches))
         .onErrorResume(e -> !(e instanceof LostLeaseException), e -> failed(held(), e));
   }
 
   private Mono<Lease> batches(RunStore session) {
     long begin = now();
-    return Mono.defer(() -> batch(session, held()))
-        .repeat(() -> now() - begin < SESSION && goesOn(held()))
+    Pipeline pipeline = new Pipeline(lease -> work(session, lease));
+    return Mono.defer(() -> batch(pipeline, held(), now() - begin < SESSION))
+        .repeat(() -> pipeline.isAhead() || (now() - begin < SESSION && goesOn(held())))
         .last();
   }
 
@@ -205,25 +224,35 @@ final class Consumer {
     return !stopping && held.range() != null && !held.concludes() && rest(held) <= 0;
   }
 
-  private Mono<Lease> batch(RunStore session, Lease held) {
+  private Mono<Lease> batch(Pipeline pipeline, Lease held, boolean inTime) {
     begun = now();
     workedBefore = true;
     seen.tryEmitNext(held.run());
-    Mono<Lease> work =
-        held.attempt() > Verdict.mostAttempts(held.run().parameters())
-            ? Mono.error(
-                new IllegalStateException(
-                    "a node that lives until the batch is done required but "
-                        + (held.attempt() - 1)
-                        + " attempts were not finished"))
-            : kind.work(session, held, options.lease());
-    return work.single()
+    return pipeline
+        .answer(held, inTime && sendsAhead(held.run()))
         .doOnNext(
             next -> {
               done = now();
+              took = Math.max(1, done - begun);
               lease = next;
               told(() -> kind.completed(held, Duration.ofMillis(done - begun)));
             });
+  }
+
+  private boolean sendsAhead(Run run) {
+    return kind.means() == RunKind.Means.MESSAGE
+        && !stopping
+        && kind.rest(run, Duration.ZERO).isZero();
+  }
+
+  private Mono<Lease> work(RunStore session, Lease held) {
+    return held.attempt() > Verdict.mostAttempts(held.run().parameters())
+        ? Mono.error(
+            new IllegalStateException(
+                "a node that lives until the batch is done required but "
+                    + (held.attempt() - 1)
+                    + " attempts were not finished"))
+        : kind.work(session, held, options.lease()).single();
   }
 
   /** Asks whether that is the end; it may take long, and is given up if the run is paused. */
@@ -283,7 +312,8 @@ final class Consumer {
   private Flux<Boolean> lookingAhead() {
     return seen.asFlux()
         .onBackpressureLatest()
-        .filter(run -> run.state() == RunState.RUNNING && run.hasMore() && run.ahead() <= ENDS / 2)
+        .filter(
+            run -> run.state() == RunState.RUNNING && run.hasMore() && run.ahead() <= many(run) / 2)
         // One that has been seen before tells of ends that are found by now.
         .distinctUntilChanged(run -> Optional.ofNullable(run.tail()))
         .concatMap(

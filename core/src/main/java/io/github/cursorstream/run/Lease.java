@@ -13,9 +13,17 @@ import org.jspecify.annotations.Nullable;
  *     whose connection broke may be committed while the owner does it again.
  * @param range what is held; null if there is nothing to do now
  * @param attempt how often this range has been begun, this time included
+ * @param next what is held when this is completed, unless something comes in between; null if the
+ *     store does not know yet
  */
 public record Lease(
-    Run run, int number, long epoch, long serial, @Nullable Range range, int attempt) {
+    Run run,
+    int number,
+    long epoch,
+    long serial,
+    @Nullable Range range,
+    int attempt,
+    @Nullable Range next) {
 
   /**
    * A name of this batch that no other has, the same at each of its attempts: for idempotency keys.
@@ -27,6 +35,16 @@ public record Lease(
     return held == null
         ? run.id() + ":" + number + ":" + serial
         : run.id() + ":" + (held.after() == null ? "" : held.after()) + ":" + held.upTo();
+  }
+
+  /**
+   * What is held when this is completed, unless something comes in between; then its serial is none
+   * that the slot has.
+   *
+   * @return null if it is not known
+   */
+  @Nullable Lease following() {
+    return next == null ? null : new Lease(run, number, epoch, serial + 1, next, 1, null);
   }
 
   /**

@@ -532,7 +532,7 @@ final class MemoryRun {
   }
 
   private Lease lease(MemorySlot slot) {
-    return new Lease(run(), slot.number, slot.epoch, slot.serial, slot.range, slot.attempt);
+    return new Lease(run(), slot.number, slot.epoch, slot.serial, slot.range, slot.attempt, null);
   }
 
   private void logTakenOver(MemorySlot slot, String who) {

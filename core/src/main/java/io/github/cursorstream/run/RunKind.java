@@ -35,14 +35,26 @@ public interface RunKind {
    */
   Mono<List<String>> ends(Run run, int count);
 
+  /** By what the work of a batch is done. */
+  enum Means {
+    /** Whatever it likes. It must not keep a connection from those it waits for. */
+    ANY,
+    /** Nothing but the store it is given: batches that follow each other may share a connection. */
+    STORE,
+    /**
+     * One message to the store, sent when the work is subscribed to: the next batch's may be sent
+     * behind it before the answer is there.
+     */
+    MESSAGE
+  }
+
   /**
-   * Whether the work does nothing but by the store it is given, so that batches which follow each
-   * other may share a connection. Work that waits for others must not keep one from them.
+   * By what the work is done.
    *
-   * @return false unless said otherwise
+   * @return any means unless said otherwise
    */
-  default boolean worksInStore() {
-    return false;
+  default Means means() {
+    return Means.ANY;
   }
 
   /**
@@ -56,8 +68,8 @@ public interface RunKind {
   /**
    * Does what is held, and completes it: both or neither where the work is transactional.
    *
-   * @param store where it is completed; a {@linkplain RunStore#session session} of it, if the kind
-   *     {@link #worksInStore}
+   * @param store where it is completed; a {@linkplain RunStore#session session} of it, unless the
+   *     work is done by {@linkplain Means#ANY any means}
    * @param lease held, with a range
    * @param time for {@link RunStore#complete}
    * @return the lease with its next range

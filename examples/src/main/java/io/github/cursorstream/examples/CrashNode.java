@@ -34,6 +34,13 @@ final class CrashNode {
   /** One batch in so many is slow: before the update, behind it, and in its COMMIT. */
   private static final int SLOW = 6;
 
+  private static final String COUNT_UP = "UPDATE item SET n = n + 1 WHERE ";
+
+  /** Most batches are fast, so that the next ones are sent ahead. */
+  private static final String SOMETIMES_SLOW =
+      " AND (SELECT pg_sleep(CASE WHEN random() < 0.1 THEN 10 * every + 0.05 ELSE 0 END) FROM pace)"
+          + " IS NOT NULL";
+
   private CrashNode() {}
 
   /** Works from its first moment on, until its input ends: with the process that started it. */
@@ -59,7 +66,7 @@ final class CrashNode {
                 .build());
     int consumers = 3 + random.nextInt(2);
     Runner.create(PostgresRunStore.create(pool), o -> o.maxConsumers(consumers).lease(LEASE))
-        .register(kind(pool, 100, random));
+        .register(kind(pool, Boolean.parseBoolean(args[6]), random));
     while (System.in.read() >= 0) {
       // Nothing is said to it.
     }
@@ -67,17 +74,20 @@ final class CrashNode {
   }
 
   /** The same on all nodes, apart from their moments of slowness. */
-  static RunKind kind(ConnectionFactory connections, int batchSize, Random random) {
+  static RunKind kind(ConnectionFactory connections, boolean inOneStatement, Random random) {
     CursorBasedRepository<Long> items =
         CursorBasedRepository.create(
             connections, Keyset.table("item"), row -> row.get("id", Long.class));
-    return Backfill.over("count-up", items)
-        .batchSize(batchSize)
-        .consumers(6)
-        .deadLetters(0)
-        .attempts(3)
-        .backoff(Duration.ofMillis(50), Duration.ofSeconds(1))
-        .processInTransaction((connection, batch) -> countUp(connection, batch, random));
+    Backfill<Long> backfill =
+        Backfill.over("count-up", items)
+            .batchSize(100)
+            .consumers(6)
+            .deadLetters(0)
+            .attempts(3)
+            .backoff(Duration.ofMillis(50), Duration.ofSeconds(1));
+    return inOneStatement
+        ? backfill.execute(range -> COUNT_UP + range + SOMETIMES_SLOW)
+        : backfill.processInTransaction((connection, batch) -> countUp(connection, batch, random));
   }
 
   /** Emits how many rows the update met, and nothing else: that is what the run counts. */
@@ -92,11 +102,7 @@ final class CrashNode {
             batch
                 .range(null, 1)
                 .flatMapMany(
-                    range ->
-                        Tables.execute(
-                            connection,
-                            "UPDATE item SET n = n + 1 WHERE " + range.sql(),
-                            range.binds())))
+                    range -> Tables.execute(connection, COUNT_UP + range.sql(), range.binds())))
         .concatWith(
             random.nextInt(SLOW) == 0
                 ? run(connection, "SELECT pg_sleep($1 / 1000.0)", List.of(millis(random)))

@@ -38,8 +38,11 @@ import reactor.core.publisher.Mono;
  * once.
  *
  * <pre>
- * CrashTest seed [rows=200000] [minutes=3] [fence=epoch]
+ * CrashTest seed [rows=200000] [minutes=3] [fence=epoch] [work=execute]
  * </pre>
+ *
+ * <p>The work of a batch is a transaction of several statements; with {@code work=execute} it is
+ * one statement, which is sent before the answer to the one before.
  *
  * <p>With {@code fence=epoch} the store lacks one of its two guards, which is to be seen: rows that
  * are counted twice, and others not at all.
@@ -70,7 +73,8 @@ public final class CrashTest {
   }
 
   /** The arguments. */
-  private record Settings(long seed, int rows, int minutes, boolean epochOnly) {
+  private record Settings(
+      long seed, int rows, int minutes, boolean epochOnly, boolean inOneStatement) {
     static Settings of(String[] args) {
       Map<String, String> named = new HashMap<>();
       Stream.of(args)
@@ -82,7 +86,8 @@ public final class CrashTest {
           seed,
           Integer.parseInt(named.getOrDefault("rows", "200000")),
           Integer.parseInt(named.getOrDefault("minutes", "3")),
-          "epoch".equals(named.get("fence")));
+          "epoch".equals(named.get("fence")),
+          "execute".equals(named.get("work")));
     }
   }
 
@@ -121,7 +126,9 @@ public final class CrashTest {
     }
     Run created =
         store
-            .create(CrashNode.kind(pool, 100, new Random(0)).newRun(), "the crash test")
+            .create(
+                CrashNode.kind(pool, settings.inOneStatement, new Random(0)).newRun(),
+                "the crash test")
             .blockOptional()
             .orElseThrow();
     RunHandle handle = Runner.create(store).handle(created.id());
@@ -447,7 +454,7 @@ public final class CrashTest {
       command.add(CrashNode.class.getName());
       command.addAll(List.of(proxy.host(), String.valueOf(proxy.port()), database.name()));
       command.addAll(List.of(database.user(), database.password()));
-      command.add(String.valueOf(seed));
+      command.addAll(List.of(String.valueOf(seed), String.valueOf(settings.inOneStatement)));
       try {
         return new ProcessBuilder(command)
             .redirectErrorStream(true)

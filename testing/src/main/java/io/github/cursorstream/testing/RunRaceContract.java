@@ -240,7 +240,7 @@ interface RunRaceContract extends RunStoreUnderTest {
 
     assertThat(completed).filteredOn(passed -> passed).hasSize(1);
     assertThat(runs.run(run).batches()).isEqualTo(1);
-    assertThat(runs.run(run).position()).isEqualTo("2");
+    assertThat(runs.run(run).inFlight()).isEqualTo(1);
   }
 
   // M6

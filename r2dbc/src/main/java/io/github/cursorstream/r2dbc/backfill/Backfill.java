@@ -176,7 +176,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   public RunKind processInTransaction(
       BiFunction<? super Connection, ? super TableBatch<T>, ? extends Publisher<?>> work) {
     Objects.requireNonNull(work, "work");
-    return kindInStore(
+    return kind(
         PostgresRunStore.class,
         source,
         (store, lease, time) ->
@@ -193,7 +193,8 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
                                       new KeyBatch<>(lease, rows.cache(), reading::condition)))
                           .map(done -> new BatchDone(done, reading.rest()));
                     },
-                    time));
+                    time),
+        RunKind.Means.STORE);
   }
 
   /**
@@ -212,7 +213,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
   public RunKind execute(UnaryOperator<String> sql) {
     Objects.requireNonNull(sql, "sql");
     refuseLock("execute", "whose statement locks what it writes");
-    return kindInStore(
+    return kind(
         PostgresRunStore.class,
         source,
         (store, lease, time) ->
@@ -221,6 +222,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
                 .flatMap(
                     range ->
                         ((PostgresRunStore) store)
-                            .inOneStatement(lease, sql.apply(range.sql()), range.binds(), time)));
+                            .inOneStatement(lease, sql.apply(range.sql()), range.binds(), time)),
+        RunKind.Means.MESSAGE);
   }
 }

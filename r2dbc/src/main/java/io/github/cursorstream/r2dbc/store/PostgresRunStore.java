@@ -54,9 +54,13 @@ public final class PostgresRunStore implements RunStore {
   /** SQLSTATE of the fence in V1__runs.sql. */
   private static final String LOST = "CS001";
 
+  /** Reads runs r. */
+  static final String READ = "SELECT c.* FROM cursorstream.run AS r, cursorstream.counted(r) AS c ";
+
   /** Reads what the functions return: the slot, and the run as it is then. */
   static final String LEASE =
-      "SELECT c.number, c.epoch, c.serial, c.after, c.upto, c.attempt, (c.run).* FROM ";
+      "SELECT c.number, c.epoch, c.serial, c.after, c.upto, c.attempt, c.next_after, c.next_upto,"
+          + " (c.run).* FROM ";
 
   /** Whether the dependency of run r has succeeded, if it has one. */
   private static final String IS_MET =
@@ -195,21 +199,17 @@ public final class PostgresRunStore implements RunStore {
 
   @Override
   public Mono<Run> find(long id) {
-    return query("SELECT r.* FROM cursorstream.run AS r WHERE id = $1", Rows::run, id).next();
+    return query(READ + "WHERE r.id = $1", Rows::run, id).next();
   }
 
   @Override
   public Mono<Run> latest(String name) {
-    return query(
-            "SELECT r.* FROM cursorstream.run AS r WHERE name = $1 ORDER BY id DESC LIMIT 1",
-            Rows::run,
-            name)
-        .next();
+    return query(READ + "WHERE r.name = $1 ORDER BY r.id DESC LIMIT 1", Rows::run, name).next();
   }
 
   @Override
   public Flux<Run> runs() {
-    return query("SELECT r.* FROM cursorstream.run AS r WHERE $1 ORDER BY id", Rows::run, true);
+    return query(READ + "WHERE $1 ORDER BY r.id", Rows::run, true);
   }
 
   @Override
@@ -593,12 +593,23 @@ public final class PostgresRunStore implements RunStore {
    */
   public Mono<Lease> inOneStatement(Lease lease, String sql, List<Object> binds, Duration time) {
     int n = binds.size();
-    String folded =
-        "WITH cursorstream_work AS (%s\nRETURNING 1),\n".formatted(sql)
+    String folded = // with each batch, which is why nothing is formatted
+        "WITH cursorstream_work AS ("
+            + sql
+            + "\nRETURNING 1),\n"
             + "cursorstream_count AS (SELECT count(*) AS n FROM cursorstream_work)\n"
             + LEASE
-            + "cursorstream_count, cursorstream.complete($%d, $%d, $%d, $%d, n, $%d) AS c"
-                .formatted(n + 1, n + 2, n + 3, n + 4, n + 5);
+            + "cursorstream_count, cursorstream.complete($"
+            + (n + 1)
+            + ", $"
+            + (n + 2)
+            + ", $"
+            + (n + 3)
+            + ", $"
+            + (n + 4)
+            + ", n, $"
+            + (n + 5)
+            + ") AS c";
     Object[] values = new Object[n + 5];
     for (int i = 0; i < n; i++) {
       values[i] = binds.get(i);

@@ -85,14 +85,19 @@ final class Rows {
   }
 
   static Lease lease(Row row) {
-    String upTo = row.get("upto", String.class);
     return new Lease(
         run(row),
         integer(row, "number"),
         number(row, "epoch"),
         number(row, "serial"),
-        upTo == null ? null : new Range(row.get("after", String.class), upTo),
-        integer(row, "attempt"));
+        range(row, "after", "upto"),
+        integer(row, "attempt"),
+        range(row, "next_after", "next_upto"));
+  }
+
+  private static @Nullable Range range(Row row, String after, String upTo) {
+    String end = row.get(upTo, String.class);
+    return end == null ? null : new Range(row.get(after, String.class), end);
   }
 
   static RunEvent event(Row row) {

@@ -39,20 +39,19 @@ final class Steering {
             || verb == Verb.FORCE_CANCEL
             || (result.state().isEnded() && run.inFlight() > 0);
     Mono<Void> said =
-        (revokes ? revoke(connection, run.id()) : Mono.<Void>empty())
-            .then(
-                Statements.update(
-                    connection,
-                    """
-                    UPDATE cursorstream.run SET state = $2,
-                      strikes = CASE WHEN $3 THEN 0 ELSE strikes END,
-                      strikes_since = CASE WHEN $3 THEN batches ELSE strikes_since END,
-                      ended_at = CASE WHEN $2 IN ('CANCELLED', 'SUCCEEDED')
-                        THEN clock_timestamp() END
-                    WHERE id = $1""",
-                    run.id(),
-                    result.state().name(),
-                    verb == Verb.RETRY))
+        Statements.update(
+                connection,
+                """
+                UPDATE cursorstream.run SET state = $2,
+                  strikes = CASE WHEN $3 THEN 0 ELSE strikes END,
+                  strikes_since = CASE WHEN $3 THEN batches ELSE strikes_since END,
+                  ended_at = CASE WHEN $2 IN ('CANCELLED', 'SUCCEEDED')
+                    THEN clock_timestamp() END
+                WHERE id = $1""",
+                run.id(),
+                result.state().name(),
+                verb == Verb.RETRY)
+            .then(revokes ? revoke(connection, run.id()) : Mono.empty())
             .then(
                 log(
                     connection,
@@ -103,18 +102,12 @@ final class Steering {
 
   /** Takes leases away; what was held waits to be done again. */
   private static Mono<Void> revoke(Connection connection, long run) {
-    return Statements.update(
+    return Statements.query(
             connection,
             """
-            WITH held AS (
-              INSERT INTO cursorstream.waiting (run, after, upto, attempts)
-              SELECT run, after, upto, attempt - 1 FROM cursorstream.consumer
-              WHERE run = $1 AND upto IS NOT NULL ORDER BY number RETURNING 1),
-            freed AS (
-              UPDATE cursorstream.consumer SET epoch = epoch + 1, serial = serial + 1,
-                lease_until = clock_timestamp(), after = NULL, upto = NULL WHERE run = $1)
-            UPDATE cursorstream.run SET in_flight = 0,
-              waiting = waiting + (SELECT count(*) FROM held) WHERE id = $1""",
+            SELECT cursorstream.release(run, number, epoch) FROM cursorstream.consumer
+            WHERE run = $1 ORDER BY number""",
+            row -> true,
             run)
         .then();
   }
@@ -141,12 +134,16 @@ final class Steering {
             : Mono.just(0L);
     return slots
         .then(
+            p.batchSize() == run.parameters().batchSize()
+                ? Mono.empty()
+                : Statements.query(
+                        connection, "SELECT cursorstream.cut_again($1)", row -> true, run.id())
+                    .then())
+        .then(
             Statements.update(
                 connection,
                 """
                   UPDATE cursorstream.run SET
-                    ends = CASE WHEN batch_size = $2 THEN ends ELSE '{}' END,
-                    tail = CASE WHEN batch_size = $2 THEN tail ELSE position END,
                     batch_size = $2, consumers = $3, pause_ms = $4, rows_per_second = $5,
                     attempts = $6, min_backoff_ms = $7, max_backoff_ms = $8,
                     dead_letter_budget = $9, timeout_ms = $10
@@ -164,10 +161,7 @@ final class Steering {
         .then(log(connection, run.id(), RunEvent.Type.CHANGED, who, p.toString()))
         .then(
             Statements.query(
-                    connection,
-                    "SELECT r.* FROM cursorstream.run AS r WHERE id = $1",
-                    Rows::run,
-                    run.id())
+                    connection, PostgresRunStore.READ + "WHERE r.id = $1", Rows::run, run.id())
                 .next());
   }
 

@@ -70,6 +70,12 @@ CREATE TABLE cursorstream.consumer (
   after text,
   upto text,
   attempt int NOT NULL DEFAULT 0,
+  -- Where the next ranges of this slot end; the first of these positions is where they begin. Only
+  -- a slot that holds a range has some, and what was done since the run counted it last.
+  ahead text[] NOT NULL DEFAULT '{}',
+  rows bigint NOT NULL DEFAULT 0,
+  batches bigint NOT NULL DEFAULT 0,
+  counted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (run, number)
 ) WITH (fillfactor = 20);
 
@@ -88,7 +94,9 @@ CREATE TABLE cursorstream.waiting (
   after text,
   upto text NOT NULL,
   attempts int NOT NULL,
-  not_before timestamptz NOT NULL DEFAULT '-infinity'
+  not_before timestamptz NOT NULL DEFAULT '-infinity',
+  -- Done when all else was handed out, as it has not the batch size that is asked for now.
+  is_last boolean NOT NULL DEFAULT false
 );
 CREATE INDEX waiting_of_run ON cursorstream.waiting (run, id);
 
@@ -137,8 +145,9 @@ $$;
 CREATE TRIGGER tell AFTER INSERT ON cursorstream.event FOR EACH ROW
   WHEN (NEW.type NOT IN ('BATCH_FAILED', 'HOOK_FAILED')) EXECUTE FUNCTION cursorstream.tell();
 
+-- With the range that comes next, if nothing comes in between.
 CREATE TYPE cursorstream.lease AS (number int, epoch bigint, serial bigint, after text, upto text,
-  attempt int, run cursorstream.run);
+  attempt int, next_after text, next_upto text, run cursorstream.run);
 
 -- Whose transaction works on a slot: a batch holds this lock, so that a node that takes the slot
 -- over finds the backend, behind a transaction pooler too.
@@ -147,15 +156,71 @@ LANGUAGE sql IMMUTABLE AS $$
   SELECT hashtextextended('cursorstream:' || p_run || ':' || p_number, 0)
 $$;
 
+-- Whether the run can be read as it is now: not as it was before the slot was locked.
+CREATE FUNCTION cursorstream.reads_committed() RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT current_setting('transaction_isolation') = 'read committed'
+$$;
+
+-- A run with what its slots have done since it counted them last, and without what the last that was
+-- handed out has ahead.
+CREATE FUNCTION cursorstream.counted(r cursorstream.run) RETURNS cursorstream.run
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  SELECT r.rows + coalesce(sum(s.rows), 0), r.batches + coalesce(sum(s.batches), 0)
+    INTO r.rows, r.batches FROM cursorstream.consumer AS s WHERE s.run = r.id;
+  r.position := coalesce((SELECT s.ahead[1] FROM cursorstream.consumer AS s
+    WHERE s.run = r.id AND s.ahead[cardinality(s.ahead)] = r.position), r.position);
+  RETURN r;
+END
+$$;
+
+-- Puts the ranges that a slot has ahead among those that wait. Returns how many there are. The
+-- caller counts them, under the run's lock, and takes them from the slot.
+CREATE FUNCTION cursorstream.give_back(c cursorstream.consumer, p_last boolean) RETURNS int
+LANGUAGE sql AS $$
+  INSERT INTO cursorstream.waiting (run, after, upto, attempts, is_last)
+    SELECT c.run, c.ahead[n - 1], c.ahead[n], 0, p_last
+      FROM generate_series(2, cardinality(c.ahead)) AS n ORDER BY n;
+  SELECT greatest(cardinality(c.ahead) - 1, 0);
+$$;
+
+-- Forgets how the work was cut, whose batch size is not asked for any more. What a slot has ahead is
+-- cut again if nothing behind it was handed out, otherwise it is done last. Slots and run are locked.
+CREATE FUNCTION cursorstream.cut_again(p_run bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  c cursorstream.consumer;
+BEGIN
+  FOR c IN SELECT s.* FROM cursorstream.consumer AS s WHERE s.run = p_run AND s.ahead <> '{}' LOOP
+    UPDATE cursorstream.run SET position = c.ahead[1]
+      WHERE id = p_run AND position = c.ahead[cardinality(c.ahead)];
+    IF NOT FOUND THEN
+      UPDATE cursorstream.run SET waiting = waiting + cursorstream.give_back(c, true)
+        WHERE id = p_run;
+    END IF;
+    UPDATE cursorstream.consumer SET ahead = '{}' WHERE run = p_run AND number = c.number;
+  END LOOP;
+  UPDATE cursorstream.run SET ends = '{}', tail = position WHERE id = p_run;
+END
+$$;
+
 -- Takes the next range for a slot that its caller has locked. Lock order everywhere: slots by
--- number, then the run.
+-- number, then the run. The serial leaves one out: a statement that was sent ahead, for the range
+-- that would have come next, must not find its serial.
+--
+-- Whoever is fast is given several ranges at once, as many as it did in 50 ms, so that it need not
+-- lock the run for each; but no more than its share of the ends that are known, or it would have
+-- the last of them to itself.
 CREATE FUNCTION cursorstream.next_range(p_run bigint, p_number int, p_held int, p_rows bigint,
   p_done int, p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
+  c cursorstream.consumer;
   r cursorstream.run;
   w cursorstream.waiting;
   l cursorstream.lease;
+  v_many int := 1;
   v_after text;
   v_upto text;
   v_attempt int := 0;
@@ -163,6 +228,9 @@ DECLARE
   v_before text;
   v_state text;
 BEGIN
+  SELECT * INTO c FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
+  c.rows := c.rows + p_rows;
+  c.batches := c.batches + p_done;
   SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
   v_before := r.state;
   v_state := r.state;
@@ -173,6 +241,7 @@ BEGIN
         WHERE run = p_run AND not_before <= clock_timestamp()
           -- The empty range is a conclusion to be drawn, when nothing else is left.
           AND (after IS DISTINCT FROM upto OR r.waiting = 1 AND r.in_flight = 0)
+          AND (NOT is_last OR r.position IS NOT DISTINCT FROM r.upper)
         ORDER BY id LIMIT 1;
     END IF;
     IF w.id IS NOT NULL THEN
@@ -181,12 +250,22 @@ BEGIN
       v_after := w.after;
       v_upto := w.upto;
       v_attempt := w.attempts + 1;
+    ELSIF cardinality(c.ahead) > 1 THEN
+      v_after := c.ahead[1];
+      v_upto := c.ahead[2];
+      v_attempt := 1;
+      c.ahead := c.ahead[2:];
     ELSIF cardinality(r.ends) > 0 THEN
+      IF cursorstream.reads_committed() THEN
+        v_many := greatest(1, least(cardinality(r.ends) / r.consumers, c.batches * 50
+          / greatest(1, extract(epoch FROM clock_timestamp() - c.counted_at) * 1000)));
+      END IF;
       v_after := r.position;
       v_upto := r.ends[1];
       v_attempt := 1;
-      r.position := v_upto;
-      r.ends := r.ends[2:];
+      c.ahead := r.ends[1:v_many];
+      r.position := r.ends[v_many];
+      r.ends := r.ends[v_many + 1:];
     ELSIF r.gate IS NOT NULL AND r.in_flight = 0 AND r.waiting = 0
         AND r.position IS NOT DISTINCT FROM r.upper THEN
       -- Everything is done. Whoever holds this empty range asks the run's kind if that is the end.
@@ -197,6 +276,9 @@ BEGIN
   END IF;
   IF v_upto IS NOT NULL THEN
     r.in_flight := r.in_flight + 1;
+  ELSE
+    r.waiting := r.waiting + cursorstream.give_back(c, false);
+    c.ahead := '{}';
   END IF;
   WHILE r.skips_passed < cardinality(r.skip_after)
       AND r.position IS NOT DISTINCT FROM r.skip_after[r.skips_passed + 1] LOOP
@@ -216,55 +298,73 @@ BEGIN
   END IF;
   UPDATE cursorstream.run SET state = v_state, position = r.position, ends = r.ends,
       tail = r.tail, skips_passed = r.skips_passed,
-      in_flight = r.in_flight, waiting = r.waiting, rows = rows + p_rows,
-      batches = batches + p_done,
+      in_flight = r.in_flight, waiting = r.waiting, rows = rows + c.rows,
+      batches = batches + c.batches,
       ended_at = CASE WHEN v_state IN ('SUCCEEDED', 'CANCELLED') THEN clock_timestamp()
         ELSE ended_at END
     WHERE id = p_run RETURNING * INTO r;
   l.run := r;
   IF v_state <> v_before THEN
     INSERT INTO cursorstream.event (run, type, who)
-      SELECT p_run, v_state, coalesce(owner, 'nobody') FROM cursorstream.consumer
-        WHERE run = p_run AND number = p_number;
+      VALUES (p_run, v_state, coalesce(c.owner, 'nobody'));
   END IF;
   -- One above the run's number of consumers is nobody's once it holds nothing.
   v_freed := (v_upto IS NULL AND p_number > r.consumers)::int;
-  UPDATE cursorstream.consumer SET serial = serial + 1, after = v_after, upto = v_upto,
-      attempt = v_attempt, epoch = epoch + v_freed,
+  UPDATE cursorstream.consumer SET serial = serial + 2, after = v_after, upto = v_upto,
+      attempt = v_attempt, epoch = epoch + v_freed, ahead = c.ahead, rows = 0, batches = 0,
+      counted_at = clock_timestamp(),
       lease_until = CASE WHEN v_freed = 1 THEN clock_timestamp()
         ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
     WHERE run = p_run AND number = p_number
-    RETURNING number, epoch - v_freed, serial, after, upto, attempt
-    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
+    RETURNING number, epoch - v_freed, serial, after, upto, attempt, ahead[1], ahead[2]
+    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
   RETURN l;
 END
 $$;
 
 -- The fence: locks the slot if it is still this owner's (epoch) and still holds this batch (serial).
 CREATE FUNCTION cursorstream.fence(p_run bigint, p_number int, p_epoch bigint, p_serial bigint)
-RETURNS boolean
+RETURNS cursorstream.consumer
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_held boolean;
+  c cursorstream.consumer;
 BEGIN
-  SELECT upto IS NOT NULL INTO v_held FROM cursorstream.consumer
+  SELECT * INTO c FROM cursorstream.consumer
     WHERE run = p_run AND number = p_number AND epoch = p_epoch AND serial = p_serial FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'consumer % of run % is not held any more', p_number, p_run
       USING ERRCODE = 'CS001';
   END IF;
-  RETURN v_held;
+  RETURN c;
 END
 $$;
 
--- Completes what a slot holds, if anything, and takes the next range.
+-- Completes what a slot holds, if anything, and takes the next range. If that is one it has ahead,
+-- the run is only read: whoever steers it locks the slots first.
 CREATE FUNCTION cursorstream.complete(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
   p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
+  c cursorstream.consumer;
+  r cursorstream.run;
+  l cursorstream.lease;
   v_held int;
 BEGIN
-  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
+  IF cardinality(c.ahead) > 1 AND cursorstream.reads_committed() THEN
+    SELECT * INTO r FROM cursorstream.run WHERE id = p_run;
+    IF r.state = 'RUNNING' AND p_number <= r.consumers THEN
+      UPDATE cursorstream.consumer SET serial = serial + 1, after = ahead[1], upto = ahead[2],
+          attempt = 1, ahead = ahead[2:], rows = rows + p_rows, batches = batches + 1,
+          lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+        WHERE run = p_run AND number = p_number
+        RETURNING number, epoch, serial, after, upto, attempt, ahead[1], ahead[2]
+        INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
+      l.run := r;
+      RETURN l;
+    END IF;
+  END IF;
+  v_held := (c.upto IS NOT NULL)::int;
   RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms);
 END
 $$;
@@ -285,9 +385,11 @@ CREATE FUNCTION cursorstream.complete_part(p_run bigint, p_number int, p_epoch b
   p_delay_ms bigint[], p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
+  c cursorstream.consumer;
   v_held int;
 BEGIN
-  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
+  v_held := (c.upto IS NOT NULL)::int;
   IF v_held = 1 THEN
     PERFORM FROM cursorstream.run WHERE id = p_run FOR UPDATE;
     PERFORM cursorstream.wait(p_run, p_after, p_upto, p_attempts, p_delay_ms);
@@ -328,10 +430,12 @@ CREATE FUNCTION cursorstream.conclude(p_run bigint, p_number int, p_epoch bigint
 RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
+  c cursorstream.consumer;
   r cursorstream.run;
   v_held int;
 BEGIN
-  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
+  c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
+  v_held := (c.upto IS NOT NULL)::int;
   SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
   -- Dead letters may have been handed out again meanwhile.
   IF r.state = 'RUNNING' AND r.waiting = 0 AND r.in_flight = 1 THEN
@@ -348,8 +452,8 @@ BEGIN
         ended_at = CASE WHEN p_state <> 'RUNNING' THEN clock_timestamp() END
       WHERE id = p_run;
     INSERT INTO cursorstream.event (run, type, who, detail)
-      SELECT p_run, CASE WHEN p_state = 'RUNNING' THEN 'BEGUN_AGAIN' ELSE p_state END, owner, p_why
-        FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
+      VALUES (p_run, CASE WHEN p_state = 'RUNNING' THEN 'BEGUN_AGAIN' ELSE p_state END, c.owner,
+        p_why);
   END IF;
   RETURN cursorstream.next_range(p_run, p_number, v_held, 0, 0, p_lease_ms);
 END
@@ -362,9 +466,9 @@ CREATE FUNCTION cursorstream.fail(p_run bigint, p_number int, p_epoch bigint, p_
   p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
+  c cursorstream.consumer;
   r cursorstream.run;
   v_held int;
-  v_owner text;
   v_dead int := 0;
   v_again int := cardinality(p_upto);
   v_fails boolean := p_fatal;
@@ -372,18 +476,19 @@ DECLARE
   v_strike int := CASE WHEN cardinality(p_upto) > 1 THEN 0 ELSE 1 END;
   v_judged bigint;
 BEGIN
-  v_held := cursorstream.fence(p_run, p_number, p_epoch, p_serial)::int;
-  SELECT owner INTO v_owner FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
+  c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
+  v_held := (c.upto IS NOT NULL)::int;
   SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
   INSERT INTO cursorstream.event (run, type, who, detail)
-    VALUES (p_run, 'BATCH_FAILED', v_owner, p_error);
+    VALUES (p_run, 'BATCH_FAILED', c.owner, p_error);
   IF p_fatal OR p_dead_upto IS NOT NULL AND r.dead_letters >= r.dead_letter_budget THEN
     -- As a whole: a part that is put aside as well would be done twice after a retry.
     v_fails := true;
     v_again := v_held;
-    INSERT INTO cursorstream.waiting (run, after, upto, attempts)
-      SELECT p_run, after, upto, attempt FROM cursorstream.consumer
-        WHERE run = p_run AND number = p_number AND upto IS NOT NULL;
+    IF v_held = 1 THEN
+      INSERT INTO cursorstream.waiting (run, after, upto, attempts)
+        VALUES (p_run, c.after, c.upto, c.attempt);
+    END IF;
   ELSE
     PERFORM cursorstream.wait(p_run, p_after, p_upto, p_attempts, p_delay_ms);
     IF p_dead_upto IS NOT NULL THEN
@@ -391,11 +496,11 @@ BEGIN
       INSERT INTO cursorstream.dead_letter (run, after, upto, "row", error, attempts)
         VALUES (p_run, p_dead_after, p_dead_upto, p_dead_row::jsonb, p_dead_error, p_dead_attempts);
       INSERT INTO cursorstream.event (run, type, who, detail)
-        VALUES (p_run, 'DEAD_LETTER', v_owner, p_dead_error);
+        VALUES (p_run, 'DEAD_LETTER', c.owner, p_dead_error);
     END IF;
   END IF;
   -- The breaker: more than half of at least 50 failed, since it began or was retried.
-  v_judged := r.batches - r.strikes_since + r.strikes + v_strike;
+  v_judged := (cursorstream.counted(r)).batches - r.strikes_since + r.strikes + v_strike;
   v_fails := v_fails OR v_strike = 1 AND v_judged >= 50 AND 2 * (r.strikes + 1) > v_judged;
   v_fails := v_fails AND r.state = 'RUNNING';
   UPDATE cursorstream.run SET failures = failures + 1, strikes = strikes + v_strike,
@@ -406,7 +511,7 @@ BEGIN
     WHERE id = p_run;
   IF v_fails THEN
     INSERT INTO cursorstream.event (run, type, who, detail)
-      VALUES (p_run, 'FAILED', v_owner, p_error);
+      VALUES (p_run, 'FAILED', c.owner, p_error);
   END IF;
   RETURN cursorstream.next_range(p_run, p_number, v_held, 0, 0, p_lease_ms);
 END
@@ -418,6 +523,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   c cursorstream.consumer;
   v_state text;
+  v_again int;
 BEGIN
   SELECT * INTO c FROM cursorstream.consumer
     WHERE run = p_run AND number = p_number AND epoch = p_epoch FOR UPDATE;
@@ -430,9 +536,11 @@ BEGIN
       FROM cursorstream.run WHERE id = p_run FOR UPDATE;
     INSERT INTO cursorstream.waiting (run, after, upto, attempts)
       VALUES (p_run, c.after, c.upto, c.attempt - 1);
+    v_again := 1 + cursorstream.give_back(c, false);
     INSERT INTO cursorstream.event (run, type, who)
       SELECT p_run, v_state, c.owner FROM cursorstream.run WHERE id = p_run AND state <> v_state;
-    UPDATE cursorstream.run SET in_flight = in_flight - 1, waiting = waiting + 1, state = v_state,
+    UPDATE cursorstream.run SET in_flight = in_flight - 1, waiting = waiting + v_again,
+        rows = rows + c.rows, batches = batches + c.batches, state = v_state,
         ended_at = CASE WHEN v_state = 'CANCELLED' AND state <> v_state THEN clock_timestamp()
           ELSE ended_at END
       WHERE id = p_run;
@@ -440,7 +548,8 @@ BEGIN
   END IF;
   -- A new epoch: a sign of life that is on its way must not bring the lease back.
   UPDATE cursorstream.consumer SET lease_until = clock_timestamp(), after = NULL, upto = NULL,
-      epoch = epoch + 1, serial = serial + 1 WHERE run = p_run AND number = p_number;
+      ahead = '{}', rows = 0, batches = 0, epoch = epoch + 1, serial = serial + 1
+    WHERE run = p_run AND number = p_number;
 END
 $$;
 
@@ -567,8 +676,8 @@ BEGIN
       attempt = CASE WHEN s.upto IS NULL THEN 0 ELSE s.attempt + 1 END,
       lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE s.run = c.run AND s.number = c.number
-    RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt
-    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt;
+    RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt, s.ahead[1], s.ahead[2]
+    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
   IF l.upto IS NULL THEN
     l := cursorstream.next_range(c.run, c.number, 0, 0, 0, p_lease_ms);
   ELSE

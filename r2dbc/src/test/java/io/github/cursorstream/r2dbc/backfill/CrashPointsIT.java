@@ -10,6 +10,7 @@ import io.github.cursorstream.run.BatchFailure;
 import io.github.cursorstream.run.Lease;
 import io.github.cursorstream.run.LostLeaseException;
 import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.testing.TcpProxy;
@@ -153,8 +154,9 @@ class CrashPointsIT {
                     "SELECT id, n FROM item WHERE n <> (id <= %d)::int ORDER BY id"
                         .formatted(position)))
         .isEmpty();
-    assertThat(lease.run().rows()).isEqualTo(position - 1000);
-    assertThat(lease.run().state()).isEqualTo(RunState.RUNNING);
+    Run run = Objects.requireNonNull(store.find(lease.run().id()).block());
+    assertThat(run.rows()).isEqualTo(position - 1000);
+    assertThat(run.state()).isEqualTo(RunState.RUNNING);
     assertThat(broken).isGreaterThan(15);
     assertThat(lost).as("committed, and not answered").isPositive();
   }

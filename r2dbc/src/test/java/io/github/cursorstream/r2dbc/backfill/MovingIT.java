@@ -97,7 +97,7 @@ class MovingIT extends Nodes {
   @Test
   void keysBehindACursorAreDoneAgain() {
     table("t", 200);
-    RunHandle run = paused(over("t").consumers(2), 8);
+    RunHandle run = paused(over("t"), 8);
     long done = now(run).rows();
     done(over("t").handle(run).rewind(id(37), null));
     assertThat(result(over("t").handle(run).rewind(id(37), null)).kind())

@@ -1,0 +1,320 @@
+package io.github.cursorstream.r2dbc.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
+import io.github.cursorstream.run.Again;
+import io.github.cursorstream.run.BatchFailure;
+import io.github.cursorstream.run.Lease;
+import io.github.cursorstream.run.LostLeaseException;
+import io.github.cursorstream.run.NewRun;
+import io.github.cursorstream.run.Range;
+import io.github.cursorstream.run.Run;
+import io.github.cursorstream.run.RunParameters;
+import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.Verb;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Slots that are fast have several ranges at once. */
+@Timeout(60)
+class AheadIT {
+
+  @RegisterExtension static final CleanDatabase clean = new CleanDatabase();
+
+  private static final Duration LEASE = Duration.ofSeconds(30);
+  private static final Duration SHORT = Duration.ofMillis(100);
+  private static final Duration SOON = Duration.ofSeconds(20);
+  private static final Set<String> KINDS = Set.of("k");
+  private static final int ENDS = 60;
+
+  private PostgresRunStore store;
+  private final List<Range> done = new ArrayList<>();
+
+  @BeforeEach
+  void open() {
+    store = PostgresRunStore.create(clean.pool(4));
+    store.migrate().block(SOON);
+    clean.database().execute("TRUNCATE cursorstream.run CASCADE");
+  }
+
+  private Run run(int consumers) {
+    RunParameters parameters = RunParameters.DEFAULTS.consumers(consumers);
+    long id = store.create(new NewRun("r", "k", "", parameters, false), "me").block(SOON).id();
+    store.open(id, "0", "" + ENDS, "me").block(SOON);
+    extend(id, 0, ENDS);
+    return run(id);
+  }
+
+  private void extend(long run, int tail, int last) {
+    List<String> ends = IntStream.rangeClosed(tail + 1, last).mapToObj(String::valueOf).toList();
+    store.extend(run, "" + tail, ends).block(SOON);
+  }
+
+  private Run run(long id) {
+    return store.find(id).block(SOON);
+  }
+
+  private Lease take(Duration lease) {
+    return store.take("me", KINDS, lease).block(SOON);
+  }
+
+  private Lease complete(Lease lease) {
+    Lease next = store.complete(lease, 1, LEASE).block(SOON);
+    done.add(lease.range());
+    return next;
+  }
+
+  /** Completes batches until it knows two of the next ranges. */
+  private Lease fast(Lease lease) {
+    Lease next = lease;
+    do {
+      next = complete(next);
+    } while (next.next() == null || ahead(next) < 2);
+    return next;
+  }
+
+  private long ahead(Lease lease) {
+    return clean
+        .database()
+        .count(
+            "SELECT cardinality(ahead) - 1 FROM cursorstream.consumer WHERE number = "
+                + lease.number());
+  }
+
+  private void finish() {
+    for (Lease taken = take(LEASE); taken != null; taken = take(LEASE)) {
+      Lease lease = taken;
+      while (lease.range() != null) {
+        lease = complete(lease);
+      }
+      store.release(lease).block(SOON);
+    }
+  }
+
+  private void assertEachIsDoneOnce(long run) {
+    assertThat(done)
+        .containsExactlyInAnyOrderElementsOf(
+            IntStream.rangeClosed(1, ENDS).mapToObj(AheadIT::step).toList());
+    assertSucceeded(run);
+  }
+
+  private void assertSucceeded(long run) {
+    Run end = run(run);
+    assertThat(end.state()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(end.batches()).isEqualTo(done.size());
+    assertThat(end.rows()).isEqualTo(done.size());
+  }
+
+  private static Range step(int end) {
+    return new Range("" + (end - 1), "" + end);
+  }
+
+  private static Lease following(Lease lease) {
+    return new Lease(
+        lease.run(), lease.number(), lease.epoch(), lease.serial() + 1, lease.next(), 1, null);
+  }
+
+  @Test
+  void rangesComeInOrderAndEachBatchIsCountedAtOnce() {
+    long run = run(1).id();
+    Lease lease = take(LEASE);
+    long several = 0;
+    for (int i = 1; i <= ENDS; i++) {
+      assertThat(lease.range()).isEqualTo(step(i));
+      Range next = lease.next();
+      if (next != null) {
+        several++;
+        assertThat(next).isEqualTo(step(i + 1));
+      }
+      lease = complete(lease);
+      assertThat(run(run).batches()).isEqualTo(i);
+      assertThat(run(run).rows()).isEqualTo(i);
+    }
+    assertThat(several).isPositive();
+    assertThat(lease.range()).isNull();
+    assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void aSlotHasNoMoreThanItsShareOfTheEndsThatAreKnown() {
+    run(4);
+    Lease lease = fast(take(LEASE));
+    assertThat(ahead(lease)).isLessThan(ENDS / 4);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"PAUSE", "FORCE_PAUSE"})
+  void aPausedRunHasNothingAhead(Verb verb) {
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    store.say(run, verb, "ann", null).block(SOON);
+    if (verb == Verb.PAUSE) {
+      lease = complete(lease);
+      assertThat(lease.range()).isNull();
+      store.release(lease).block(SOON);
+    }
+    assertThat(run(run).state()).isEqualTo(RunState.PAUSED);
+    assertThat(run(run).waiting()).isPositive();
+    assertThat(ahead(lease)).isEqualTo(-1);
+    assertThat(run(run).batches()).isEqualTo(done.size());
+    store.say(run, Verb.RESUME, "ann", null).block(SOON);
+    finish();
+    assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void whoGivesItsSlotBackGivesAllOfItBack() {
+    long run = run(2).id();
+    Lease lease = fast(take(LEASE));
+    store.release(lease).block(SOON);
+    assertThat(run(run).inFlight()).isZero();
+    assertThat(run(run).batches()).isEqualTo(done.size());
+    assertThat(take(LEASE).range()).isEqualTo(lease.range());
+    clean.database().execute("UPDATE cursorstream.consumer SET lease_until = '-infinity'");
+    finish();
+    assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void aSlotTooManyGivesBackWhatItHasAhead() {
+    long run = run(2).id();
+    Lease first = take(LEASE);
+    Lease second = fast(take(LEASE));
+    assertThat(second.number()).isEqualTo(2);
+    store.change(run, p -> p.consumers(1), "ann").block(SOON);
+    assertThat(complete(second).range()).isNull();
+    for (Lease lease = first; lease.range() != null; ) {
+      lease = complete(lease);
+    }
+    assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void whoTakesASlotOverHasItsRangesToo() {
+    long run = run(1).id();
+    Lease dead = fast(take(LEASE));
+    clean.database().execute("UPDATE cursorstream.consumer SET lease_until = '-infinity'");
+    Lease heir = take(LEASE);
+    assertThat(heir.range()).isEqualTo(dead.range());
+    assertThat(heir.next()).isEqualTo(dead.next());
+    assertThat(heir.attempt()).isEqualTo(2);
+    assertThatThrownBy(() -> complete(dead)).isInstanceOf(LostLeaseException.class);
+    for (Lease lease = heir; lease.range() != null; ) {
+      lease = complete(lease);
+    }
+    assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void anotherBatchSizeIsFeltWithTheNextBatch() { // M12
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    store.change(run, p -> p.batchSize(7), "ann").block(SOON);
+    int place = Integer.parseInt(lease.range().upTo());
+    assertThat(run(run).position()).isEqualTo("" + place);
+    lease = complete(lease);
+    assertThat(lease.range()).isNull();
+    store.extend(run, "" + place, List.of("" + ENDS)).block(SOON);
+    lease = store.complete(lease, 0, LEASE).block(SOON);
+    assertThat(lease.range()).isEqualTo(new Range("" + place, "" + ENDS));
+    complete(lease);
+    assertSucceeded(run);
+  }
+
+  @Test
+  void whatHasTheFormerBatchSizeBetweenOthersRangesIsDoneLast() { // M12
+    long run = run(2).id();
+    Lease first = fast(take(LEASE));
+    Lease second = fast(take(LEASE));
+    long given = ahead(first);
+    store.change(run, p -> p.batchSize(7), "ann").block(SOON);
+    int place = Integer.parseInt(run(run).position());
+    assertThat(run(run).waiting()).isEqualTo((int) given);
+    store.extend(run, "" + place, List.of("" + (place + 1), "" + ENDS)).block(SOON);
+    first = complete(first);
+    assertThat(first.range()).isEqualTo(step(place + 1));
+    second = complete(second);
+    assertThat(second.range()).isEqualTo(new Range("" + (place + 1), "" + ENDS));
+    for (Lease lease = first; lease.range() != null; ) {
+      lease = complete(lease);
+    }
+    complete(second);
+    assertSucceeded(run);
+  }
+
+  @Test
+  void aBatchThatFailsLeavesTheRangesAhead() {
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    Range later = lease.next();
+    Again again = new Again(lease.range(), 1, SHORT.multipliedBy(10));
+    lease =
+        store
+            .fail(lease, new BatchFailure("broken", List.of(again), null, false), LEASE)
+            .block(SOON);
+    assertThat(lease.range()).isEqualTo(later);
+    while (lease.range() != null) {
+      lease = complete(lease);
+    }
+    store.release(lease).block(SOON);
+    clean.database().execute("UPDATE cursorstream.waiting SET not_before = '-infinity'");
+    finish();
+    assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void whatWasSentAheadIsRefusedUnlessItsTurnHasCome() {
+    run(1);
+    Lease lease = fast(take(LEASE));
+    assertRefused(following(lease));
+    Lease next = complete(lease);
+    assertThat(next.serial()).isEqualTo(following(lease).serial());
+    complete(next);
+    assertRefused(following(lease));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"PAUSE", "CANCEL", "FORCE_PAUSE", "FORCE_CANCEL"})
+  void whatWasSentAheadIsRefusedAfter(Verb verb) {
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    store.say(run, verb, "ann", null).block(SOON);
+    if (verb == Verb.PAUSE || verb == Verb.CANCEL) {
+      complete(lease);
+    }
+    assertRefused(following(lease));
+    assertThat(run(run).batches()).isEqualTo(done.size());
+  }
+
+  @Test
+  void whatWasSentAheadIsRefusedAfterAFailureAndAnotherBatchSize() {
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    Again again = new Again(lease.range(), 1, SHORT);
+    Lease next =
+        store
+            .fail(lease, new BatchFailure("broken", List.of(again), null, false), LEASE)
+            .block(SOON);
+    assertRefused(following(lease));
+    next = fast(next);
+    store.change(run, p -> p.batchSize(7), "ann").block(SOON);
+    complete(next);
+    assertRefused(following(next));
+  }
+
+  private void assertRefused(Lease lease) {
+    assertThatThrownBy(() -> store.complete(lease, 1, LEASE).block(SOON))
+        .isInstanceOf(LostLeaseException.class);
+  }
+}
