@@ -122,8 +122,6 @@ interface RunFailureContract extends RunStoreUnderTest {
     assertThat(runs.run(run).batches()).isZero();
   }
 
-  // M19, B7
-
   // M2
 
   @Test

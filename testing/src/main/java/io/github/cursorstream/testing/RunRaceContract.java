@@ -1,6 +1,8 @@
 package io.github.cursorstream.testing;
 
+import static io.github.cursorstream.testing.TestRuns.LAPSE;
 import static io.github.cursorstream.testing.TestRuns.LONG;
+import static io.github.cursorstream.testing.TestRuns.SHORT;
 import static io.github.cursorstream.testing.TestRuns.again;
 import static io.github.cursorstream.testing.TestRuns.ends;
 import static io.github.cursorstream.testing.TestRuns.get;
@@ -110,7 +112,35 @@ interface RunRaceContract extends RunStoreUnderTest {
     }
   }
 
-  // B11, B20
+  // B20
+  @Test
+  default void theFirstOfTwentyDiesHalfWayAndTheRunEndsOnce() {
+    TestRuns runs = runs();
+    Run run = runs.ready(200, 20);
+    Queue<Range> done = new ConcurrentLinkedQueue<>();
+    Lease dying = runs.take(SHORT);
+    for (int i = 0; i < 100; i++) {
+      done.add(held(dying));
+      dying = get(store().complete(dying, 1, SHORT));
+    }
+    pass(LAPSE);
+
+    together(
+        19,
+        () -> {
+          consume(runs, run, 0, done);
+          return true;
+        });
+
+    assertThat(done).containsExactlyInAnyOrderElementsOf(steps(200));
+    assertThat(runs.run(run).batches()).isEqualTo(200);
+    assertThat(runs.run(run).inFlight() + runs.run(run).waiting()).isZero();
+    assertThat(runs.types(run))
+        .containsOnlyOnce(RunEvent.Type.TAKEN_OVER)
+        .containsOnlyOnce(RunEvent.Type.SUCCEEDED);
+  }
+
+  // B11
   @Test
   default void everyRangeIsHandedOutOnceAndNoneIsMissing() {
     TestRuns runs = runs();
