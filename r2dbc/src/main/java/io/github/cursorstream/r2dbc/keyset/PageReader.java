@@ -107,7 +107,8 @@ final class PageReader<T> {
     statement.fetchSize(0);
     return Flux.from(statement.execute())
         .concatMap(result -> result.map((row, metadata) -> take(row)))
-        .then(Mono.fromSupplier(() -> page(backwards, looksAhead)));
+        .count() // Not then(), which would look up a discard hook for each row.
+        .map(rows -> page(backwards, looksAhead));
   }
 
   private boolean take(Row row) {
