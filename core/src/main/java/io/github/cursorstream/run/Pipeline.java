@@ -14,7 +14,6 @@ final class Pipeline {
 
   private final Function<Lease, Mono<Lease>> work;
   private @Nullable CompletableFuture<Lease> ahead;
-  private boolean answered;
 
   /**
    * @param work of a batch; completes it, and tells what is held then
@@ -32,18 +31,17 @@ final class Pipeline {
    * Does a batch, unless it was asked for before.
    *
    * @param held what the answer before said
-   * @param goingOn whether the next one may be asked for. The first answer is waited for: only then
-   *     is everything known that has to be found out before a message can be sent.
+   * @param goingOn whether the next one may be asked for
    * @return what is held then
    */
   Mono<Lease> answer(Lease held, boolean goingOn) {
     CompletableFuture<Lease> before = ahead;
     CompletableFuture<Lease> sent = before == null ? work.apply(held).toFuture() : before;
-    Lease following = goingOn && answered ? held.following() : null;
+    Lease following = goingOn ? held.following() : null;
     CompletableFuture<Lease> next = following == null ? null : work.apply(following).toFuture();
     ahead = next;
-    Mono<Lease> answer = Mono.fromFuture(sent).doOnNext(lease -> answered = true);
-    if (before != null) { // The one before it may have taken two attempts, and then it came early.
+    Mono<Lease> answer = Mono.fromFuture(sent);
+    if (before != null) { // It may have overtaken the one before it, if that took two attempts.
       answer = answer.onErrorResume(LostLeaseException.class, e -> work.apply(held));
     }
     return next == null

@@ -67,9 +67,9 @@ class PipelineTest {
     return new Range("" + serial, "" + (serial + 1));
   }
 
-  /** The first answer has come. */
+  /** One was done, with nothing behind it. */
   private Lease begun() {
-    StepVerifier.create(pipeline.answer(lease(1), true))
+    StepVerifier.create(pipeline.answer(lease(1), false))
         .then(() -> assertThat(asked).containsExactly(1L))
         .then(() -> answers.get(0).tryEmitValue(lease(2)).orThrow())
         .expectNext(lease(2))

@@ -85,7 +85,7 @@ public final class CompareWithPlpgsql {
             .formatted(BATCH - 1));
     PostgresRunStore store = PostgresRunStore.create(pool);
     store.migrate().block();
-    Runner runner = Runner.create(store, options -> options.poll(Duration.ofMillis(20)));
+    Runner runner = Runner.create(store);
     // The code of a batch runs a thousand times less often than that of a row: so many small ones
     // first, lest the compiler takes one of the cores while time is taken.
     fill(settings.rows / 20);

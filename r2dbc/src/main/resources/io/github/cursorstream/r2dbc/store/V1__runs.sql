@@ -70,9 +70,10 @@ CREATE TABLE cursorstream.consumer (
   after text,
   upto text,
   attempt int NOT NULL DEFAULT 0,
-  -- Where the next ranges of this slot end; the first of these positions is where they begin. Only
-  -- a slot that holds a range has some, and what was done since the run counted it last.
-  ahead text[] NOT NULL DEFAULT '{}',
+  -- The next ranges of this slot, and what it did since the run counted it last. Only a slot that
+  -- holds a range has any.
+  ahead_after text[] NOT NULL DEFAULT '{}',
+  ahead_upto text[] NOT NULL DEFAULT '{}',
   rows bigint NOT NULL DEFAULT 0,
   batches bigint NOT NULL DEFAULT 0,
   counted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -162,6 +163,13 @@ LANGUAGE sql STABLE AS $$
   SELECT current_setting('transaction_isolation') = 'read committed'
 $$;
 
+-- Where the ranges at the end of what a slot has ahead begin, with no gap between them.
+CREATE FUNCTION cursorstream.ahead_since(c cursorstream.consumer) RETURNS int
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT max(n) FROM generate_subscripts(c.ahead_upto, 1) AS n
+    WHERE n = 1 OR c.ahead_after[n] <> c.ahead_upto[n - 1]
+$$;
+
 -- A run with what its slots have done since it counted them last, and without what the last that was
 -- handed out has ahead.
 CREATE FUNCTION cursorstream.counted(r cursorstream.run) RETURNS cursorstream.run
@@ -169,8 +177,9 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
   SELECT r.rows + coalesce(sum(s.rows), 0), r.batches + coalesce(sum(s.batches), 0)
     INTO r.rows, r.batches FROM cursorstream.consumer AS s WHERE s.run = r.id;
-  r.position := coalesce((SELECT s.ahead[1] FROM cursorstream.consumer AS s
-    WHERE s.run = r.id AND s.ahead[cardinality(s.ahead)] = r.position), r.position);
+  r.position := coalesce((SELECT s.ahead_after[cursorstream.ahead_since(s)]
+    FROM cursorstream.consumer AS s
+    WHERE s.run = r.id AND s.ahead_upto[cardinality(s.ahead_upto)] = r.position), r.position);
   RETURN r;
 END
 $$;
@@ -180,9 +189,9 @@ $$;
 CREATE FUNCTION cursorstream.give_back(c cursorstream.consumer, p_last boolean) RETURNS int
 LANGUAGE sql AS $$
   INSERT INTO cursorstream.waiting (run, after, upto, attempts, is_last)
-    SELECT c.run, c.ahead[n - 1], c.ahead[n], 0, p_last
-      FROM generate_series(2, cardinality(c.ahead)) AS n ORDER BY n;
-  SELECT greatest(cardinality(c.ahead) - 1, 0);
+    SELECT c.run, a.after, a.upto, 0, p_last
+      FROM unnest(c.ahead_after, c.ahead_upto) WITH ORDINALITY AS a (after, upto, n) ORDER BY n;
+  SELECT cardinality(c.ahead_upto);
 $$;
 
 -- Forgets how the work was cut, whose batch size is not asked for any more. What a slot has ahead is
@@ -191,29 +200,35 @@ CREATE FUNCTION cursorstream.cut_again(p_run bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
   c cursorstream.consumer;
+  v_since int;
 BEGIN
-  FOR c IN SELECT s.* FROM cursorstream.consumer AS s WHERE s.run = p_run AND s.ahead <> '{}' LOOP
-    UPDATE cursorstream.run SET position = c.ahead[1]
-      WHERE id = p_run AND position = c.ahead[cardinality(c.ahead)];
-    IF NOT FOUND THEN
-      UPDATE cursorstream.run SET waiting = waiting + cursorstream.give_back(c, true)
-        WHERE id = p_run;
+  FOR c IN SELECT s.* FROM cursorstream.consumer AS s WHERE s.run = p_run AND s.ahead_upto <> '{}'
+  LOOP
+    v_since := cursorstream.ahead_since(c);
+    UPDATE cursorstream.run SET position = c.ahead_after[v_since]
+      WHERE id = p_run AND position = c.ahead_upto[cardinality(c.ahead_upto)];
+    IF FOUND THEN
+      c.ahead_after := c.ahead_after[:v_since - 1];
+      c.ahead_upto := c.ahead_upto[:v_since - 1];
     END IF;
-    UPDATE cursorstream.consumer SET ahead = '{}' WHERE run = p_run AND number = c.number;
+    UPDATE cursorstream.run SET waiting = waiting + cursorstream.give_back(c, true)
+      WHERE id = p_run;
+    UPDATE cursorstream.consumer SET ahead_after = '{}', ahead_upto = '{}'
+      WHERE run = p_run AND number = c.number;
   END LOOP;
   UPDATE cursorstream.run SET ends = '{}', tail = position WHERE id = p_run;
 END
 $$;
 
 -- Takes the next range for a slot that its caller has locked. Lock order everywhere: slots by
--- number, then the run. The serial leaves one out: a statement that was sent ahead, for the range
--- that would have come next, must not find its serial.
+-- number, then the run. Unless that is the one foreseen, the serial leaves one out: a statement that
+-- was sent ahead, for the range that would have come next, must not find its serial.
 --
 -- Whoever is fast is given several ranges at once, as many as it did in 50 ms, so that it need not
 -- lock the run for each; but no more than its share of the ends that are known, or it would have
--- the last of them to itself.
+-- the last of them to itself. It is given more before it has none ahead.
 CREATE FUNCTION cursorstream.next_range(p_run bigint, p_number int, p_held int, p_rows bigint,
-  p_done int, p_lease_ms bigint) RETURNS cursorstream.lease
+  p_done int, p_lease_ms bigint, p_foreseen boolean DEFAULT false) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
   c cursorstream.consumer;
@@ -224,6 +239,7 @@ DECLARE
   v_after text;
   v_upto text;
   v_attempt int := 0;
+  v_foreseen boolean := false;
   v_freed int;
   v_before text;
   v_state text;
@@ -250,22 +266,23 @@ BEGIN
       v_after := w.after;
       v_upto := w.upto;
       v_attempt := w.attempts + 1;
-    ELSIF cardinality(c.ahead) > 1 THEN
-      v_after := c.ahead[1];
-      v_upto := c.ahead[2];
-      v_attempt := 1;
-      c.ahead := c.ahead[2:];
-    ELSIF cardinality(r.ends) > 0 THEN
+    ELSIF cardinality(c.ahead_upto) + cardinality(r.ends) > 0 THEN
       IF cursorstream.reads_committed() THEN
         v_many := greatest(1, least(cardinality(r.ends) / r.consumers, c.batches * 50
           / greatest(1, extract(epoch FROM clock_timestamp() - c.counted_at) * 1000)));
       END IF;
-      v_after := r.position;
-      v_upto := r.ends[1];
+      v_foreseen := p_foreseen AND c.ahead_upto <> '{}';
+      IF c.ahead_upto = '{}' OR v_many > 1 AND cardinality(c.ahead_upto) = 1 THEN
+        c.ahead_after := array_append(c.ahead_after, r.position) || r.ends[1:v_many - 1];
+        c.ahead_upto := c.ahead_upto || r.ends[1:v_many];
+        r.position := r.ends[v_many];
+        r.ends := r.ends[v_many + 1:];
+      END IF;
+      v_after := c.ahead_after[1];
+      v_upto := c.ahead_upto[1];
       v_attempt := 1;
-      c.ahead := r.ends[1:v_many];
-      r.position := r.ends[v_many];
-      r.ends := r.ends[v_many + 1:];
+      c.ahead_after := c.ahead_after[2:];
+      c.ahead_upto := c.ahead_upto[2:];
     ELSIF r.gate IS NOT NULL AND r.in_flight = 0 AND r.waiting = 0
         AND r.position IS NOT DISTINCT FROM r.upper THEN
       -- Everything is done. Whoever holds this empty range asks the run's kind if that is the end.
@@ -278,7 +295,8 @@ BEGIN
     r.in_flight := r.in_flight + 1;
   ELSE
     r.waiting := r.waiting + cursorstream.give_back(c, false);
-    c.ahead := '{}';
+    c.ahead_after := '{}';
+    c.ahead_upto := '{}';
   END IF;
   WHILE r.skips_passed < cardinality(r.skip_after)
       AND r.position IS NOT DISTINCT FROM r.skip_after[r.skips_passed + 1] LOOP
@@ -310,13 +328,14 @@ BEGIN
   END IF;
   -- One above the run's number of consumers is nobody's once it holds nothing.
   v_freed := (v_upto IS NULL AND p_number > r.consumers)::int;
-  UPDATE cursorstream.consumer SET serial = serial + 2, after = v_after, upto = v_upto,
-      attempt = v_attempt, epoch = epoch + v_freed, ahead = c.ahead, rows = 0, batches = 0,
+  UPDATE cursorstream.consumer SET serial = serial + CASE WHEN v_foreseen THEN 1 ELSE 2 END,
+      after = v_after, upto = v_upto, attempt = v_attempt, epoch = epoch + v_freed,
+      ahead_after = c.ahead_after, ahead_upto = c.ahead_upto, rows = 0, batches = 0,
       counted_at = clock_timestamp(),
       lease_until = CASE WHEN v_freed = 1 THEN clock_timestamp()
         ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
     WHERE run = p_run AND number = p_number
-    RETURNING number, epoch - v_freed, serial, after, upto, attempt, ahead[1], ahead[2]
+    RETURNING number, epoch - v_freed, serial, after, upto, attempt, ahead_after[1], ahead_upto[1]
     INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
   RETURN l;
 END
@@ -339,8 +358,8 @@ BEGIN
 END
 $$;
 
--- Completes what a slot holds, if anything, and takes the next range. If that is one it has ahead,
--- the run is only read: whoever steers it locks the slots first.
+-- Completes what a slot holds, if anything, and takes the next range. As long as a slot has more
+-- than that ahead, the run is only read: whoever steers it locks the slots first.
 CREATE FUNCTION cursorstream.complete(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
   p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
@@ -351,21 +370,22 @@ DECLARE
   v_held int;
 BEGIN
   c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
-  IF cardinality(c.ahead) > 1 AND cursorstream.reads_committed() THEN
+  IF cardinality(c.ahead_upto) > 1 AND cursorstream.reads_committed() THEN
     SELECT * INTO r FROM cursorstream.run WHERE id = p_run;
     IF r.state = 'RUNNING' AND p_number <= r.consumers THEN
-      UPDATE cursorstream.consumer SET serial = serial + 1, after = ahead[1], upto = ahead[2],
-          attempt = 1, ahead = ahead[2:], rows = rows + p_rows, batches = batches + 1,
+      UPDATE cursorstream.consumer SET serial = serial + 1, after = ahead_after[1],
+          upto = ahead_upto[1], attempt = 1, ahead_after = ahead_after[2:],
+          ahead_upto = ahead_upto[2:], rows = rows + p_rows, batches = batches + 1,
           lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
         WHERE run = p_run AND number = p_number
-        RETURNING number, epoch, serial, after, upto, attempt, ahead[1], ahead[2]
+        RETURNING number, epoch, serial, after, upto, attempt, ahead_after[1], ahead_upto[1]
         INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
       l.run := r;
       RETURN l;
     END IF;
   END IF;
   v_held := (c.upto IS NOT NULL)::int;
-  RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms);
+  RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms, true);
 END
 $$;
 
@@ -548,7 +568,7 @@ BEGIN
   END IF;
   -- A new epoch: a sign of life that is on its way must not bring the lease back.
   UPDATE cursorstream.consumer SET lease_until = clock_timestamp(), after = NULL, upto = NULL,
-      ahead = '{}', rows = 0, batches = 0, epoch = epoch + 1, serial = serial + 1
+      ahead_after = '{}', ahead_upto = '{}', rows = 0, batches = 0, epoch = epoch + 1, serial = serial + 1
     WHERE run = p_run AND number = p_number;
 END
 $$;
@@ -676,7 +696,8 @@ BEGIN
       attempt = CASE WHEN s.upto IS NULL THEN 0 ELSE s.attempt + 1 END,
       lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE s.run = c.run AND s.number = c.number
-    RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt, s.ahead[1], s.ahead[2]
+    RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt, s.ahead_after[1],
+      s.ahead_upto[1]
     INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
   IF l.upto IS NULL THEN
     l := cursorstream.next_range(c.run, c.number, 0, 0, 0, p_lease_ms);

@@ -410,7 +410,8 @@ class FailuresIT extends Nodes {
                           .collectList()
                           .flatMapMany(ids -> BackfillIT.Way.update(connection, "t", ids));
                     }));
-    Run end = end(runner().handle(run.id()));
+    // Each of its connections takes seconds to be given up.
+    Run end = runner().handle(run.id()).onFinish().block(SOON.multipliedBy(2));
     assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
     assertThat(notOnce("t")).isZero();
   }
