@@ -205,7 +205,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * .execute(range -&gt; "UPDATE users SET email_new = email WHERE " + range)
    * </pre>
    *
-   * @param sql an INSERT, UPDATE or DELETE without RETURNING; given the range as a condition on the
+   * @param sql an INSERT, UPDATE, DELETE or MERGE; given the range as a condition on the
    *     unqualified columns of the key, without the repository's filter, which it has to repeat
    * @return for a runner
    * @throws IllegalStateException if rows are to be {@linkplain #lock locked}
@@ -222,7 +222,11 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
                 .flatMap(
                     range ->
                         ((PostgresRunStore) store)
-                            .inOneStatement(lease, sql.apply(range.sql()), range.binds(), time)),
+                            .inOneStatement(
+                                lease,
+                                sql.apply(range.sql()),
+                                range.binds().stream().map(String::valueOf).toList(),
+                                time)),
         RunKind.Means.MESSAGE);
   }
 }

@@ -575,54 +575,37 @@ public final class PostgresRunStore implements RunStore {
   }
 
   /**
-   * Does a batch that is one statement, and completes it in the same statement.
+   * Does a batch that is one statement, and completes it in the same message.
    *
    * <pre>
-   * WITH cursorstream_work AS (…the work… RETURNING 1),
-   * cursorstream_count AS (SELECT count(*) AS n FROM cursorstream_work)
-   * SELECT … FROM cursorstream_count, cursorstream.complete(…, n, …)
+   * SELECT … FROM cursorstream.work(…the statement…, …)
    * </pre>
    *
    * <p>Not API: for the room of backfills.
    *
    * @param lease held, with a range
-   * @param sql an INSERT, UPDATE or DELETE without RETURNING, with {@code binds.size()} parameters
-   * @param binds the values of {@code $1…}
+   * @param sql an INSERT, UPDATE, DELETE or MERGE; its parameters are text, at most 64
+   * @param values of {@code $1…}
    * @param time how long the slot is the owner's from then on
    * @return the lease with its next range
    */
-  public Mono<Lease> inOneStatement(Lease lease, String sql, List<Object> binds, Duration time) {
-    int n = binds.size();
-    String folded = // with each batch, which is why nothing is formatted
-        "WITH cursorstream_work AS ("
-            + sql
-            + "\nRETURNING 1),\n"
-            + "cursorstream_count AS (SELECT count(*) AS n FROM cursorstream_work)\n"
-            + LEASE
-            + "cursorstream_count, cursorstream.complete($"
-            + (n + 1)
-            + ", $"
-            + (n + 2)
-            + ", $"
-            + (n + 3)
-            + ", $"
-            + (n + 4)
-            + ", n, $"
-            + (n + 5)
-            + ") AS c";
-    Object[] values = new Object[n + 5];
-    for (int i = 0; i < n; i++) {
-      values[i] = binds.get(i);
-    }
-    values[n] = lease.run().id();
-    values[n + 1] = lease.number();
-    values[n + 2] = lease.epoch();
-    values[n + 3] = lease.serial();
-    values[n + 4] = time.toMillis();
+  public Mono<Lease> inOneStatement(Lease lease, String sql, List<String> values, Duration time) {
     // To its end: what fails with the commit, as a deferred constraint does, comes behind the row.
     return committed(
             connections,
-            connection -> Statements.query(connection, folded, Rows::lease, values).single(),
+            connection ->
+                Statements.query(
+                        connection,
+                        LEASE + "cursorstream.work($1, $2, $3, $4, $5, $6, $7) AS c",
+                        Rows::lease,
+                        sql,
+                        values.toArray(String[]::new),
+                        lease.run().id(),
+                        lease.number(),
+                        lease.epoch(),
+                        lease.serial(),
+                        time.toMillis())
+                    .single(),
             lease.run().parameters().timeout())
         .onErrorMap(e -> lost(e, lease));
   }

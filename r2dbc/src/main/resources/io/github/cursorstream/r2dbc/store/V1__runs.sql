@@ -157,10 +157,12 @@ LANGUAGE sql IMMUTABLE AS $$
   SELECT hashtextextended('cursorstream:' || p_run || ':' || p_number, 0)
 $$;
 
--- Whether the run can be read as it is now: not as it was before the slot was locked.
+-- Whether the run can be read as it is now, not as it was before the slot was locked: by a session
+-- whose statements never have to be repeated, in a transaction, behind what was sent ahead.
 CREATE FUNCTION cursorstream.reads_committed() RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT current_setting('transaction_isolation') = 'read committed'
+    AND current_setting('default_transaction_isolation') = 'read committed'
 $$;
 
 -- Where the ranges at the end of what a slot has ahead begin, with no gap between them.
@@ -335,7 +337,8 @@ BEGIN
       lease_until = CASE WHEN v_freed = 1 THEN clock_timestamp()
         ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
     WHERE run = p_run AND number = p_number
-    RETURNING number, epoch - v_freed, serial, after, upto, attempt, ahead_after[1], ahead_upto[1]
+    RETURNING number, epoch - v_freed, serial, after, upto, attempt, ahead_after[1],
+      CASE WHEN cursorstream.reads_committed() THEN ahead_upto[1] END
     INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
   RETURN l;
 END
@@ -386,6 +389,28 @@ BEGIN
   END IF;
   v_held := (c.upto IS NOT NULL)::int;
   RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms, true);
+END
+$$;
+
+-- Does a batch that is one statement, and completes it. Dynamic, because ROW_COUNT is cheaper than to
+-- count what a RETURNING returns. An index, and so a key, has at most 32 columns.
+CREATE FUNCTION cursorstream.work(p_sql text, p_values text[], p_run bigint, p_number int,
+  p_epoch bigint, p_serial bigint, p_lease_ms bigint) RETURNS cursorstream.lease
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_rows bigint;
+BEGIN
+  EXECUTE p_sql USING
+    p_values[1], p_values[2], p_values[3], p_values[4], p_values[5], p_values[6], p_values[7], p_values[8],
+    p_values[9], p_values[10], p_values[11], p_values[12], p_values[13], p_values[14], p_values[15], p_values[16],
+    p_values[17], p_values[18], p_values[19], p_values[20], p_values[21], p_values[22], p_values[23], p_values[24],
+    p_values[25], p_values[26], p_values[27], p_values[28], p_values[29], p_values[30], p_values[31], p_values[32],
+    p_values[33], p_values[34], p_values[35], p_values[36], p_values[37], p_values[38], p_values[39], p_values[40],
+    p_values[41], p_values[42], p_values[43], p_values[44], p_values[45], p_values[46], p_values[47], p_values[48],
+    p_values[49], p_values[50], p_values[51], p_values[52], p_values[53], p_values[54], p_values[55], p_values[56],
+    p_values[57], p_values[58], p_values[59], p_values[60], p_values[61], p_values[62], p_values[63], p_values[64];
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  RETURN cursorstream.complete(p_run, p_number, p_epoch, p_serial, v_rows, p_lease_ms);
 END
 $$;
 
@@ -697,7 +722,7 @@ BEGIN
       lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE s.run = c.run AND s.number = c.number
     RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt, s.ahead_after[1],
-      s.ahead_upto[1]
+      CASE WHEN cursorstream.reads_committed() THEN s.ahead_upto[1] END
     INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
   IF l.upto IS NULL THEN
     l := cursorstream.next_range(c.run, c.number, 0, 0, 0, p_lease_ms);

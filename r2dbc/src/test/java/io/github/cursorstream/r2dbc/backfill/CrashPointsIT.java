@@ -76,7 +76,8 @@ class CrashPointsIT {
     ONE_STATEMENT {
       @Override
       Mono<Lease> work(PostgresRunStore store, Lease lease) {
-        return store.inOneStatement(lease, COUNT_UP, List.of(id(lease)), LEASE);
+        return store.inOneStatement(
+            lease, COUNT_UP.replace("$1", "$1::bigint"), List.of("" + id(lease)), LEASE);
       }
     };
 

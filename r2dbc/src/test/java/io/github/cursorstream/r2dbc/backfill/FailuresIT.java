@@ -364,7 +364,7 @@ class FailuresIT extends Nodes {
         Run end = end(start(runner, kind));
         runner.shutdown(SOON).block(SOON);
         assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
-        assertThat(end.failures()).isZero();
+        assertThat(end.failures()).as(end.error()).isZero();
       }
     } finally {
       execute("ALTER DATABASE %s RESET default_transaction_isolation".formatted(database));

@@ -195,7 +195,8 @@ class BatchConnectionIT {
     assertThatThrownBy(
             () ->
                 store
-                    .inOneStatement(lease, "INSERT INTO child VALUES ($1)", List.of(7), LEASE)
+                    .inOneStatement(
+                        lease, "INSERT INTO child VALUES ($1::int)", List.of("7"), LEASE)
                     .block(SOON))
         .hasMessageContaining("child_id_fkey");
     assertThat(seen(lease).batches()).isZero();

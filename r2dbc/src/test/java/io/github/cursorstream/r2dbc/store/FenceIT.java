@@ -164,12 +164,14 @@ class FenceIT {
   void aStatementWhoseCommitFailsHasFailed() {
     run(1, 2);
     Lease lease = take("a");
-    String sql = "INSERT INTO late VALUES ($1)";
-    assertThatThrownBy(() -> store.inOneStatement(lease, sql, List.of(1), LEASE).block())
+    String sql = "INSERT INTO late VALUES ($1::int)";
+    assertThatThrownBy(() -> store.inOneStatement(lease, sql, List.of("1"), LEASE).block())
         .isInstanceOf(R2dbcException.class)
         .hasMessageContaining("too late");
     Lease next =
-        store.inOneStatement(lease, "INSERT INTO done VALUES ($1)", List.of(1), LEASE).block();
+        store
+            .inOneStatement(lease, "INSERT INTO done VALUES ($1::int)", List.of("1"), LEASE)
+            .block();
     assertThat(next.range()).isEqualTo(new Range("1", "2"));
     assertThat(next.run().rows()).isEqualTo(1);
   }
