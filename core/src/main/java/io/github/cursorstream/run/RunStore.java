@@ -177,8 +177,9 @@ public interface RunStore {
   // The protocol of consumers.
 
   /**
-   * Several calls, one after the other, for which a store may keep something: a connection, say. It
-   * gives it back at the end, and at the first error that comes out of them. Defaults to nothing.
+   * Several calls, done in the order in which they are begun, for which a store may keep something:
+   * a connection, say. It gives it back at the end, and at the first error that comes out of them.
+   * Defaults to nothing.
    *
    * @param calls given the store to call
    * @param <T> what they bring

@@ -56,10 +56,14 @@ final class BorrowedConnections implements Connections {
 
   @Override
   public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
+    return leased(lease -> TimeLimit.of(timeout, lease.begin(work)));
+  }
+
+  private <T> Mono<T> leased(Function<Lease, Mono<T>> work) {
     return Mono.usingWhen(
             borrow(OTHERS).map(Lease::new),
-            lease -> TimeLimit.of(timeout, lease.begin(work)),
-            lease -> giveBack(lease.connection),
+            work,
+            lease -> lease.silent ? destroy(lease.connection) : giveBack(lease.connection),
             BorrowedConnections::afterFailure,
             BorrowedConnections::stopAndGiveBack)
         .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
@@ -74,15 +78,16 @@ final class BorrowedConnections implements Connections {
 
   @Override
   public <T> Mono<T> session(Function<Connections, Mono<T>> work) {
-    return use(connection -> work.apply(new Borrowed(connection)), null);
+    return leased(lease -> lease.begin(connection -> work.apply(new Borrowed(lease))));
   }
 
-  /** A connection that is in use already; what a time-out does to it, that use knows. */
-  private record Borrowed(Connection connection) implements Connections {
+  /** A connection that is in use already. After a time-out it is destroyed when that use ends. */
+  private record Borrowed(Lease lease) implements Connections {
 
     @Override
     public <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout) {
-      return TimeLimit.of(timeout, Mono.defer(() -> work.apply(connection)));
+      return TimeLimit.of(timeout, Mono.defer(() -> work.apply(lease.connection)))
+          .doOnError(TimeLimit.class, e -> lease.silent = true);
     }
 
     @Override
@@ -116,6 +121,9 @@ final class BorrowedConnections implements Connections {
   private static final class Lease {
 
     final Connection connection;
+
+    /** Whether a statement of a session did not end in time, whatever its work made of that. */
+    volatile boolean silent;
 
     private final AtomicBoolean used = new AtomicBoolean();
     private final Sinks.Empty<Void> begun = Sinks.empty();
@@ -155,7 +163,7 @@ final class BorrowedConnections implements Connections {
   }
 
   private static Mono<Void> afterFailure(Lease lease, Throwable failure) {
-    if (failure instanceof TimeLimit) {
+    if (failure instanceof TimeLimit || lease.silent) {
       return destroy(lease.connection).cache().timeout(COURTESY, Mono.empty());
     }
     // The driver's failures end the statement; those of a mapper leave it running.

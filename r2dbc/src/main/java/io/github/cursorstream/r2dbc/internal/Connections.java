@@ -24,9 +24,10 @@ public interface Connections {
   <T> Mono<T> use(Function<Connection, Mono<T>> work, @Nullable Duration timeout);
 
   /**
-   * Runs several uses over one connection, one after the other: its backend has their plans, and
-   * nothing waits for the pool between them. A use that fails ends the session if its failure comes
-   * out of the work; one that times out has to.
+   * Runs several uses over one connection: its backend has their plans, and nothing waits for the
+   * pool between them. A use may begin before the answer to the one before it has come, which the
+   * server does first. A use that fails ends the session if its failure comes out of the work;
+   * after one that timed out the connection is not given to others, whatever the work makes of it.
    *
    * @param work given connections that are always the same one
    * @param <T> what it brings
