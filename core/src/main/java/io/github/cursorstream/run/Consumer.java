@@ -190,20 +190,9 @@ final class Consumer {
         .then(store.find(held.run().id()))
         .flatMap(
             run -> {
-              Lease seen = withRun(held, run);
+              Lease seen = held.withRun(run);
               return mayGoOn(seen) ? Mono.just(seen) : given(held);
             });
-  }
-
-  private static Lease withRun(Lease lease, Run run) {
-    return new Lease(
-        run,
-        lease.number(),
-        lease.epoch(),
-        lease.serial(),
-        lease.range(),
-        lease.attempt(),
-        lease.next());
   }
 
   /** One batch after the other, over one connection where the work has one. */
@@ -268,7 +257,7 @@ final class Consumer {
     return Flux.interval(options.poll(), time)
         .onBackpressureDrop()
         .concatMap(tick -> store.find(held.run().id()).onErrorComplete(), 1)
-        .filter(run -> stopping || !mayGoOn(withRun(held, run)));
+        .filter(run -> stopping || !mayGoOn(held.withRun(run)));
   }
 
   private Mono<Lease> failed(Lease held, Throwable failure) {

@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
  * A consumer's slot, as its present owner knows it. It is the owner's as long as {@code epoch} is
  * the slot's, and what it holds is still to be done as long as {@code serial} is.
  *
- * @param run as it was when the slot was taken, or last completed something
+ * @param run as it was when the slot was taken, or as it was told since: whatever people have said
+ *     to it by then is known, what consumers have done need not be
  * @param number of the slot, from 1
  * @param epoch grows with each owner
  * @param serial grows with each batch. Two guards, because one owner can meet its own past: a batch
@@ -45,6 +46,10 @@ public record Lease(
    */
   @Nullable Lease following() {
     return next == null ? null : new Lease(run, number, epoch, serial + 1, next, 1, null);
+  }
+
+  Lease withRun(Run known) {
+    return new Lease(known, number, epoch, serial, range, attempt, next);
   }
 
   /**

@@ -15,6 +15,9 @@ final class Pipeline {
   private final Function<Lease, Mono<Lease>> work;
   private @Nullable CompletableFuture<Lease> ahead;
 
+  /** The run as it was known when that was asked for. */
+  private @Nullable Run known;
+
   /**
    * @param work of a batch; completes it, and tells what is held then
    */
@@ -34,13 +37,19 @@ final class Pipeline {
    * @param goingOn whether the next one may be asked for
    * @return what is held then
    */
+  @SuppressWarnings("ReferenceEquality") // the same, not an equal one
   Mono<Lease> answer(Lease held, boolean goingOn) {
     CompletableFuture<Lease> before = ahead;
     CompletableFuture<Lease> sent = before == null ? work.apply(held).toFuture() : before;
     Lease following = goingOn ? held.following() : null;
     CompletableFuture<Lease> next = following == null ? null : work.apply(following).toFuture();
+    Run knownBefore = known;
     ahead = next;
-    Mono<Lease> answer = Mono.fromFuture(sent);
+    known = held.run();
+    Mono<Lease> answer =
+        Mono.fromFuture(sent)
+            // Whoever has nothing to tell of the run gives back what it was asked with.
+            .map(lease -> lease.run() == knownBefore ? lease.withRun(held.run()) : lease);
     if (before != null) { // It may have overtaken the one before it, if that took two attempts.
       answer = answer.onErrorResume(LostLeaseException.class, e -> work.apply(held));
     }

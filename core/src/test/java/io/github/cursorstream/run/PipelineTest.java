@@ -15,32 +15,35 @@ import reactor.test.StepVerifier;
 
 class PipelineTest {
 
-  private static final Run RUN =
-      new Run(
-          1,
-          "r",
-          "k",
-          "",
-          RunState.RUNNING,
-          RunParameters.DEFAULTS,
-          null,
-          null,
-          null,
-          null,
-          null,
-          "z",
-          "z",
-          0,
-          1,
-          0,
-          0,
-          0,
-          0,
-          0,
-          null,
-          Instant.EPOCH,
-          Instant.EPOCH,
-          null);
+  private static final Run RUN = run(1);
+
+  private static Run run(long batches) {
+    return new Run(
+        1,
+        "r",
+        "k",
+        "",
+        RunState.RUNNING,
+        RunParameters.DEFAULTS,
+        null,
+        null,
+        null,
+        null,
+        null,
+        "z",
+        "z",
+        0,
+        1,
+        0,
+        0,
+        batches,
+        0,
+        0,
+        null,
+        Instant.EPOCH,
+        Instant.EPOCH,
+        null);
+  }
 
   /** What was asked for, in turn, and the answers to be given. */
   private final List<Long> asked = new ArrayList<>();
@@ -138,6 +141,20 @@ class PipelineTest {
         .then(() -> assertThat(asked).containsExactly(1L, 2L, 3L, 3L))
         .then(() -> answers.get(3).tryEmitError(new LostLeaseException(lease(3))).orThrow())
         .verifyError(LostLeaseException.class);
+  }
+
+  @Test
+  void whatIsKnownOfTheRunIsTheLatestThatWasTold() {
+    Run later = run(2);
+    StepVerifier.create(pipeline.answer(begun(), true))
+        .then(() -> answers.get(1).tryEmitValue(lease(3).withRun(later)).orThrow())
+        .assertNext(lease -> assertThat(lease.run()).isSameAs(later))
+        .verifyComplete();
+    // It was asked for before that was told.
+    StepVerifier.create(pipeline.answer(lease(3).withRun(later), true))
+        .then(() -> answers.get(2).tryEmitValue(lease(4)).orThrow())
+        .assertNext(lease -> assertThat(lease.run()).isSameAs(later))
+        .verifyComplete();
   }
 
   @Test

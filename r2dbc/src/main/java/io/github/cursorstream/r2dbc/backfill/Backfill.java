@@ -183,8 +183,8 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
             ((PostgresRunStore) store)
                 .inTransaction(
                     lease,
-                    connection -> {
-                      BatchReading<T> reading = new BatchReading<>(source, lease, connection);
+                    (beginning, connection) -> {
+                      BatchReading<T> reading = new BatchReading<>(source, lease, beginning);
                       return counted(
                               reading.rows(),
                               rows ->

@@ -4,6 +4,7 @@ import io.r2dbc.spi.Batch;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionMetadata;
 import io.r2dbc.spi.IsolationLevel;
+import io.r2dbc.spi.Result;
 import io.r2dbc.spi.Statement;
 import io.r2dbc.spi.TransactionDefinition;
 import io.r2dbc.spi.ValidationDepth;
@@ -11,13 +12,18 @@ import java.time.Duration;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Mono;
 
-/** What a batch's work is given: everything but the end of the transaction it lives in. */
+/**
+ * What a batch's work is given: everything but the end of the transaction it lives in. What it
+ * sends waits until that has begun, or it would be committed by itself if that could not begin.
+ */
 final class BatchConnection implements Connection {
 
   private final Connection connection;
+  private final Mono<Void> begun;
 
-  BatchConnection(Connection connection) {
+  BatchConnection(Connection connection, Mono<Void> begun) {
     this.connection = connection;
+    this.begun = begun;
   }
 
   private static Mono<Void> refused(String what) {
@@ -67,17 +73,17 @@ final class BatchConnection implements Connection {
 
   @Override
   public Batch createBatch() {
-    return connection.createBatch();
+    return new BegunBatch(connection.createBatch(), begun);
   }
 
   @Override
   public Publisher<Void> createSavepoint(String name) {
-    return connection.createSavepoint(name);
+    return begun.then(Mono.defer(() -> Mono.from(connection.createSavepoint(name))));
   }
 
   @Override
   public Statement createStatement(String sql) {
-    return connection.createStatement(sql);
+    return new BegunStatement(connection.createStatement(sql), begun);
   }
 
   @Override
@@ -97,12 +103,12 @@ final class BatchConnection implements Connection {
 
   @Override
   public Publisher<Void> releaseSavepoint(String name) {
-    return connection.releaseSavepoint(name);
+    return begun.then(Mono.defer(() -> Mono.from(connection.releaseSavepoint(name))));
   }
 
   @Override
   public Publisher<Void> rollbackTransactionToSavepoint(String name) {
-    return connection.rollbackTransactionToSavepoint(name);
+    return begun.then(Mono.defer(() -> Mono.from(connection.rollbackTransactionToSavepoint(name))));
   }
 
   @Override
@@ -117,11 +123,76 @@ final class BatchConnection implements Connection {
 
   /** The driver would set it for the session, and so for whoever borrows the connection next. */
   private Mono<Void> setLocal(String name, Duration timeout) {
-    return Transaction.sent(connection, "SET LOCAL " + name + " = " + timeout.toMillis());
+    return begun.then(
+        Transaction.sent(connection, "SET LOCAL " + name + " = " + timeout.toMillis()));
   }
 
   @Override
   public Publisher<Boolean> validate(ValidationDepth depth) {
     return connection.validate(depth);
+  }
+
+  private record BegunBatch(Batch batch, Mono<Void> begun) implements Batch {
+
+    @Override
+    public Batch add(String sql) {
+      batch.add(sql);
+      return this;
+    }
+
+    @Override
+    public Publisher<? extends Result> execute() {
+      return begun.thenMany(batch.execute());
+    }
+  }
+
+  private record BegunStatement(Statement statement, Mono<Void> begun) implements Statement {
+
+    @Override
+    public Statement add() {
+      statement.add();
+      return this;
+    }
+
+    @Override
+    public Statement bind(int index, Object value) {
+      statement.bind(index, value);
+      return this;
+    }
+
+    @Override
+    public Statement bind(String name, Object value) {
+      statement.bind(name, value);
+      return this;
+    }
+
+    @Override
+    public Statement bindNull(int index, Class<?> type) {
+      statement.bindNull(index, type);
+      return this;
+    }
+
+    @Override
+    public Statement bindNull(String name, Class<?> type) {
+      statement.bindNull(name, type);
+      return this;
+    }
+
+    @Override
+    public Statement returnGeneratedValues(String... columns) {
+      statement.returnGeneratedValues(columns);
+      return this;
+    }
+
+    @Override
+    public Statement fetchSize(int rows) {
+      statement.fetchSize(rows);
+      return this;
+    }
+
+    @Override
+    public Publisher<? extends Result> execute() {
+      return begun.thenMany(statement.execute());
+    }
   }
 }

@@ -7,8 +7,7 @@ import io.github.cursorstream.run.RunParameters;
 import io.r2dbc.spi.Connection;
 import java.time.Duration;
 import java.util.List;
-import java.util.function.Function;
-import reactor.core.publisher.Flux;
+import java.util.function.BiFunction;
 import reactor.core.publisher.Mono;
 
 /**
@@ -24,15 +23,16 @@ final class BatchTransaction {
   static Mono<Lease> run(
       Connection connection,
       Lease lease,
-      Function<Connection, Mono<BatchDone>> work,
+      BiFunction<Connection, Connection, Mono<BatchDone>> work,
       Duration time) {
-    Mono<BatchDone> worked = Mono.defer(() -> work.apply(new BatchConnection(connection)));
     return Mono.usingWhen(
         Mono.just(connection),
-        c ->
-            Transaction.sent(c, begin(lease, time))
-                .then(worked)
-                .flatMap(done -> completeAndCommit(c, lease, done, time)),
+        c -> {
+          Mono<Void> begun = Transaction.sent(c, begin(lease, time)).cache();
+          Mono<BatchDone> worked = Mono.defer(() -> work.apply(c, new BatchConnection(c, begun)));
+          return Mono.zip(begun.thenReturn(true), worked, (yes, done) -> done)
+              .flatMap(done -> completeAndCommit(c, lease, done, time));
+        },
         c -> Mono.empty(),
         (c, failure) -> Transaction.sent(c, "ROLLBACK").onErrorComplete(),
         c -> Transaction.sent(c, "ROLLBACK").onErrorComplete());
@@ -58,9 +58,8 @@ final class BatchTransaction {
   private static Mono<Lease> completeAndCommit(
       Connection connection, Lease lease, BatchDone done, Duration time) {
     String complete = PostgresRunStore.LEASE + completion(lease, done, time) + " AS c";
-    return Flux.defer(
-            () -> Flux.from(connection.createBatch().add(complete).add("COMMIT").execute()))
-        .concatMap(result -> result.map((row, metadata) -> Rows.lease(row)))
+    return Statements.inOneMessage(
+            connection, row -> Rows.lease(row, lease.run()), complete, "COMMIT")
         // To its end: whoever is content with the row does not hear of a COMMIT that failed.
         .single();
   }

@@ -469,7 +469,7 @@ public final class PostgresRunStore implements RunStore {
         rest.isEmpty()
             ? query(
                 LEASE + "cursorstream.complete($1, $2, $3, $4, $5, $6) AS c",
-                Rows::lease,
+                row -> Rows.lease(row, lease.run()),
                 lease.run().id(),
                 lease.number(),
                 lease.epoch(),
@@ -561,12 +561,14 @@ public final class PostgresRunStore implements RunStore {
    * <p>Not API: for the room of backfills.
    *
    * @param lease held, with a range
-   * @param work given a connection that refuses to end the transaction; tells what it did
+   * @param work tells what it did. It is given the connection twice: as it is, to read rows over it
+   *     behind the BEGIN without a wait for its answer; and for all else, which waits for that, and
+   *     refuses to end the transaction
    * @param time how long the slot is the owner's from then on
    * @return the lease with its next range
    */
   public Mono<Lease> inTransaction(
-      Lease lease, Function<Connection, Mono<BatchDone>> work, Duration time) {
+      Lease lease, BiFunction<Connection, Connection, Mono<BatchDone>> work, Duration time) {
     return connections
         .use(
             connection -> BatchTransaction.run(connection, lease, work, time),
@@ -575,10 +577,11 @@ public final class PostgresRunStore implements RunStore {
   }
 
   /**
-   * Does a batch that is one statement, and completes it in the same message.
+   * Does a batch that is one statement, and completes it in the same message, which leaves at once:
+   * with values of its own the driver would keep it until the one before has been answered.
    *
    * <pre>
-   * SELECT … FROM cursorstream.work(…the statement…, …)
+   * SELECT … FROM cursorstream.work(E'…the statement…', ARRAY[E'…', …]::text[], …)
    * </pre>
    *
    * <p>Not API: for the room of backfills.
@@ -590,21 +593,22 @@ public final class PostgresRunStore implements RunStore {
    * @return the lease with its next range
    */
   public Mono<Lease> inOneStatement(Lease lease, String sql, List<String> values, Duration time) {
+    String work =
+        "cursorstream.work(%s, %s::text[], %d, %d, %d, %d, %d) AS c"
+            .formatted(
+                Statements.literal(sql),
+                Statements.literal(values.toArray()),
+                lease.run().id(),
+                lease.number(),
+                lease.epoch(),
+                lease.serial(),
+                time.toMillis());
     // To its end: what fails with the commit, as a deferred constraint does, comes behind the row.
     return committed(
             connections,
             connection ->
-                Statements.query(
-                        connection,
-                        LEASE + "cursorstream.work($1, $2, $3, $4, $5, $6, $7) AS c",
-                        Rows::lease,
-                        sql,
-                        values.toArray(String[]::new),
-                        lease.run().id(),
-                        lease.number(),
-                        lease.epoch(),
-                        lease.serial(),
-                        time.toMillis())
+                Statements.inOneMessage(
+                        connection, row -> Rows.lease(row, lease.run()), LEASE + work)
                     .single(),
             lease.run().parameters().timeout())
         .onErrorMap(e -> lost(e, lease));
@@ -639,19 +643,23 @@ public final class PostgresRunStore implements RunStore {
         "a run of the store required but there is none with id " + run);
   }
 
-  /** Works on a run while its slots and then itself are locked: everybody locks in this order. */
+  /**
+   * Works on a run while its slots and then itself are locked: everybody locks in this order. The
+   * owners of the slots are told of it with their next batch.
+   */
   private <T> Mono<T> locked(long run, BiFunction<Connection, Run, Mono<T>> work) {
     return urgent(PATIENCE)
         .use(
             connection ->
                 Transaction.of(
                     connection,
-                    Statements.query(
+                    Statements.update(
                             connection,
                             """
-                        SELECT number FROM cursorstream.consumer WHERE run = $1 ORDER BY number
-                        FOR UPDATE""",
-                            row -> true,
+                        UPDATE cursorstream.consumer AS c SET steered = true
+                        FROM (SELECT run, number FROM cursorstream.consumer WHERE run = $1
+                          ORDER BY number FOR UPDATE) AS s
+                        WHERE c.run = s.run AND c.number = s.number""",
                             run)
                         .then(
                             Statements.query(

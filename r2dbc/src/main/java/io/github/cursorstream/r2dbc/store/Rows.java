@@ -85,8 +85,13 @@ final class Rows {
   }
 
   static Lease lease(Row row) {
+    return lease(row, run(row));
+  }
+
+  /** Of an owner that was told of the run before: the row leaves it out unless it was steered. */
+  static Lease lease(Row row, Run told) {
     return new Lease(
-        run(row),
+        row.get("id") == null ? told : run(row),
         integer(row, "number"),
         number(row, "epoch"),
         number(row, "serial"),

@@ -2,6 +2,7 @@ package io.github.cursorstream.r2dbc.store;
 
 import io.github.cursorstream.run.Again;
 import io.github.cursorstream.run.Range;
+import io.r2dbc.spi.Batch;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Parameters;
 import io.r2dbc.spi.R2dbcType;
@@ -15,7 +16,10 @@ import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
-/** Statements with values, always at least one: without, a cancel hangs the connection. */
+/**
+ * Statements with values, always at least one: without, a cancel hangs the connection. But the
+ * driver sends such a one only when the one before has been answered.
+ */
 final class Statements {
 
   private Statements() {}
@@ -32,6 +36,20 @@ final class Statements {
     return Flux.defer(() -> Flux.from(bound(connection, sql, binds).execute()))
         .concatMap(result -> result.getRowsUpdated())
         .reduce(0L, Long::sum);
+  }
+
+  /** Statements whose values stand in them, sent at once in one message. Their rows are text. */
+  static <T> Flux<T> inOneMessage(
+      Connection connection, Function<Row, T> mapper, String... statements) {
+    return Flux.defer(
+            () -> {
+              Batch batch = connection.createBatch();
+              for (String statement : statements) {
+                batch.add(statement);
+              }
+              return Flux.from(batch.execute());
+            })
+        .concatMap(result -> result.map((row, metadata) -> mapper.apply(row)));
   }
 
   private static Statement bound(Connection connection, String sql, Object... binds) {
@@ -70,7 +88,7 @@ final class Statements {
   }
 
   /** With escapes, which mean the same whatever standard_conforming_strings says. */
-  private static String literal(String text) {
+  static String literal(String text) {
     return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'";
   }
 

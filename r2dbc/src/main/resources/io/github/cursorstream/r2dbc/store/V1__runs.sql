@@ -77,6 +77,8 @@ CREATE TABLE cursorstream.consumer (
   rows bigint NOT NULL DEFAULT 0,
   batches bigint NOT NULL DEFAULT 0,
   counted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- Whether people have said something to the run since its owner was last told of it.
+  steered boolean NOT NULL DEFAULT false,
   PRIMARY KEY (run, number)
 ) WITH (fillfactor = 20);
 
@@ -146,7 +148,8 @@ $$;
 CREATE TRIGGER tell AFTER INSERT ON cursorstream.event FOR EACH ROW
   WHEN (NEW.type NOT IN ('BATCH_FAILED', 'HOOK_FAILED')) EXECUTE FUNCTION cursorstream.tell();
 
--- With the range that comes next, if nothing comes in between.
+-- With the range that comes next, if nothing comes in between. The run is left out if its owner knows
+-- all that people have said to it.
 CREATE TYPE cursorstream.lease AS (number int, epoch bigint, serial bigint, after text, upto text,
   attempt int, next_after text, next_upto text, run cursorstream.run);
 
@@ -333,7 +336,7 @@ BEGIN
   UPDATE cursorstream.consumer SET serial = serial + CASE WHEN v_foreseen THEN 1 ELSE 2 END,
       after = v_after, upto = v_upto, attempt = v_attempt, epoch = epoch + v_freed,
       ahead_after = c.ahead_after, ahead_upto = c.ahead_upto, rows = 0, batches = 0,
-      counted_at = clock_timestamp(),
+      counted_at = clock_timestamp(), steered = false,
       lease_until = CASE WHEN v_freed = 1 THEN clock_timestamp()
         ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
     WHERE run = p_run AND number = p_number
@@ -362,31 +365,30 @@ END
 $$;
 
 -- Completes what a slot holds, if anything, and takes the next range. As long as a slot has more
--- than that ahead, the run is only read: whoever steers it locks the slots first.
+-- than that ahead, and nobody steers the run, this is the fence as well, and nothing else is
+-- written. Whoever steers marks the slots.
 CREATE FUNCTION cursorstream.complete(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
   p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
   c cursorstream.consumer;
-  r cursorstream.run;
   l cursorstream.lease;
   v_held int;
 BEGIN
-  c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
-  IF cardinality(c.ahead_upto) > 1 AND cursorstream.reads_committed() THEN
-    SELECT * INTO r FROM cursorstream.run WHERE id = p_run;
-    IF r.state = 'RUNNING' AND p_number <= r.consumers THEN
-      UPDATE cursorstream.consumer SET serial = serial + 1, after = ahead_after[1],
-          upto = ahead_upto[1], attempt = 1, ahead_after = ahead_after[2:],
-          ahead_upto = ahead_upto[2:], rows = rows + p_rows, batches = batches + 1,
-          lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
-        WHERE run = p_run AND number = p_number
-        RETURNING number, epoch, serial, after, upto, attempt, ahead_after[1], ahead_upto[1]
-        INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
-      l.run := r;
-      RETURN l;
-    END IF;
+  UPDATE cursorstream.consumer SET serial = serial + 1, after = ahead_after[1],
+      upto = ahead_upto[1], attempt = 1, ahead_after = ahead_after[2:],
+      ahead_upto = ahead_upto[2:], rows = rows + p_rows, batches = batches + 1,
+      lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+    WHERE run = p_run AND number = p_number AND epoch = p_epoch AND serial = p_serial
+      AND cardinality(ahead_upto) > 1 AND NOT steered
+      AND (SELECT state FROM cursorstream.run WHERE id = p_run) = 'RUNNING'
+    RETURNING number, epoch, serial, after, upto, attempt, ahead_after[1],
+      CASE WHEN cursorstream.reads_committed() THEN ahead_upto[1] END
+    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
+  IF FOUND THEN
+    RETURN l;
   END IF;
+  c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
   v_held := (c.upto IS NOT NULL)::int;
   RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms, true);
 END

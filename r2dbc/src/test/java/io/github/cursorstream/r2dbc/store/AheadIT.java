@@ -2,6 +2,7 @@ package io.github.cursorstream.r2dbc.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
 import io.github.cursorstream.run.Again;
@@ -14,10 +15,16 @@ import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Verb;
+import io.github.cursorstream.run.VerbResult;
+import io.github.cursorstream.testing.TcpProxy;
+import io.r2dbc.spi.Connection;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,6 +32,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /** Slots that are fast have several ranges at once. */
 @Timeout(60)
@@ -174,6 +183,45 @@ class AheadIT {
   }
 
   @Test
+  void whatPeopleSayIsToldWithTheNextBatchAndTheRunIsNotReadWithoutIt() { // M11
+    long run = run(2).id();
+    Lease other = fast(take(LEASE));
+    Lease lease = fast(take(LEASE));
+    Lease next = complete(lease);
+    assertThat(next.run()).isSameAs(lease.run());
+    store.change(run, p -> p.pause(SOON), "ann").block(SOON);
+    assertThat(complete(next).run().parameters().pause()).isEqualTo(SOON);
+    assertThat(complete(other).run().parameters().pause()).isEqualTo(SOON);
+  }
+
+  @Test
+  void whoeverWaitsForAPauseToBeSaidHearsIt() throws Exception {
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    Connection busy = Mono.from(clean.pool(1).create()).block(SOON);
+    Mono.from(busy.beginTransaction()).block(SOON);
+    Flux.from(busy.createStatement("SELECT id FROM cursorstream.run FOR UPDATE").execute())
+        .flatMap(result -> result.map(row -> row))
+        .blockLast(SOON);
+    CompletableFuture<VerbResult> said = store.say(run, Verb.PAUSE, "ann", null).toFuture();
+    await().until(() -> waiting() == 1);
+    CompletableFuture<Lease> next = store.complete(lease, 1, LEASE).toFuture();
+    await().until(() -> waiting() == 2);
+    Mono.from(busy.rollbackTransaction()).then(Mono.from(busy.close())).block(SOON);
+    assertThat(said.get().state()).isEqualTo(RunState.PAUSING);
+    assertThat(next.get().range()).isNull();
+    assertThat(run(run).state()).isEqualTo(RunState.PAUSED);
+  }
+
+  private static long waiting() {
+    return clean
+        .database()
+        .count(
+            "SELECT count(*) FROM pg_stat_activity"
+                + " WHERE datname = current_database() AND wait_event_type = 'Lock'");
+  }
+
+  @Test
   void whoGivesItsSlotBackGivesAllOfItBack() {
     long run = run(2).id();
     Lease lease = fast(take(LEASE));
@@ -271,6 +319,63 @@ class AheadIT {
     clean.database().execute("UPDATE cursorstream.waiting SET not_before = '-infinity'");
     finish();
     assertEachIsDoneOnce(run);
+  }
+
+  @Test
+  void theNextBatchIsOnTheWireBeforeTheAnswerToTheOneInFlight() {
+    long run = run(1).id();
+    Lease lease = fast(take(LEASE));
+    Asked asked = new Asked();
+    try (TcpProxy proxy =
+        TcpProxy.to(clean.database().host(), clean.database().port(), () -> asked)) {
+      PostgresRunStore there = PostgresRunStore.create(clean.pool(clean.through(proxy), 1));
+      there.find(run).block(SOON);
+      asked.forget();
+      Lease last =
+          there
+              .session(
+                  same -> {
+                    PostgresRunStore one = (PostgresRunStore) same;
+                    String slow = "SELECT pg_sleep(0.3), $1";
+                    List<String> value = List.of("x");
+                    var first = one.inOneStatement(lease, slow, value, LEASE).toFuture();
+                    var next = one.inOneStatement(following(lease), slow, value, LEASE).toFuture();
+                    return Mono.fromFuture(first).then(Mono.fromFuture(next));
+                  })
+              .block(SOON);
+      assertThat(last.serial()).isEqualTo(lease.serial() + 2);
+      assertThat(asked.queries()).isEqualTo(2);
+    }
+  }
+
+  /** What was sent before the first answer came. */
+  private static final class Asked implements TcpProxy.Tap {
+
+    private final ByteArrayOutputStream sent = new ByteArrayOutputStream();
+    private boolean answered;
+
+    @Override
+    public synchronized void sees(byte[] bytes, boolean fromServer) {
+      answered |= fromServer;
+      if (!answered) {
+        sent.writeBytes(bytes);
+      }
+    }
+
+    synchronized void forget() {
+      sent.reset();
+      answered = false;
+    }
+
+    /** Each message is a byte of type, and a length that is in it. */
+    synchronized long queries() {
+      ByteBuffer bytes = ByteBuffer.wrap(sent.toByteArray());
+      long queries = 0;
+      for (int at = 0; at < bytes.limit(); at += 1 + bytes.getInt(at + 1)) {
+        queries += bytes.get(at) == 'Q' ? 1 : 0;
+      }
+      return queries;
+    }
   }
 
   @Test

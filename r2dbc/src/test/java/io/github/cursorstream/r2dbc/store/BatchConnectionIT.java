@@ -14,6 +14,7 @@ import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.IsolationLevel;
 import io.r2dbc.spi.R2dbcException;
 import io.r2dbc.spi.R2dbcTimeoutException;
+import io.r2dbc.spi.Result;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -66,7 +67,9 @@ class BatchConnectionIT {
   private Lease done(Lease lease, Function<Connection, Publisher<?>> work) {
     return store
         .inTransaction(
-            lease, c -> Flux.from(work.apply(c)).then(Mono.just(BatchDone.all(1))), LEASE)
+            lease,
+            (beginning, c) -> Flux.from(work.apply(c)).then(Mono.just(BatchDone.all(1))),
+            LEASE)
         .block(SOON);
   }
 
@@ -127,6 +130,60 @@ class BatchConnectionIT {
             R2dbcException.class, e -> assertThat(e.getSqlState()).isEqualTo("CS002"));
     assertThat(seen(lease).batches()).isZero();
     assertThat(seen(lease).position()).isEqualTo("a");
+  }
+
+  static Stream<Function<Connection, Publisher<?>>> nothingIsSentToATransactionThatHasNotBegun() {
+    String insert = "INSERT INTO done VALUES (1)";
+    return Stream.of(
+        c -> run(c, insert),
+        c -> Flux.from(c.createBatch().add(insert).execute()).concatMap(Result::getRowsUpdated),
+        c -> c.createSavepoint("s"),
+        c -> c.releaseSavepoint("s"),
+        c -> c.rollbackTransactionToSavepoint("s"),
+        c -> c.setStatementTimeout(SOON),
+        c -> c.setLockWaitTimeout(SOON));
+  }
+
+  @ParameterizedTest
+  @MethodSource
+  void nothingIsSentToATransactionThatHasNotBegun(Function<Connection, Publisher<?>> call) {
+    Mono<Void> failed = Mono.error(new IllegalStateException("not begun"));
+    assertThatThrownBy(
+            () ->
+                Flux.usingWhen(
+                        pool.create(),
+                        c -> call.apply(new BatchConnection(c, failed)),
+                        Connection::close)
+                    .blockLast(SOON))
+        .hasMessage("not begun");
+    assertThat(rows()).isZero();
+  }
+
+  @Test
+  void whatHoldsUpTheBeginningHoldsUpTheReadingToo() {
+    Lease lease = lease();
+    String lock = "SELECT pg_advisory_xact_lock(cursorstream.lock_key(%d, %d))";
+    Connection other = Mono.from(clean.pool(1).create()).block(SOON);
+    Mono.from(other.beginTransaction())
+        .then(run(other, lock.formatted(lease.run().id(), lease.number())))
+        .block(SOON);
+    try {
+      assertThatThrownBy(
+              () ->
+                  store
+                      .inTransaction(
+                          lease,
+                          (beginning, c) ->
+                              run(beginning, "INSERT INTO done VALUES (1)")
+                                  .thenReturn(BatchDone.all(1)),
+                          LEASE)
+                      .block(SOON))
+          .isInstanceOfSatisfying(
+              R2dbcException.class, e -> assertThat(e.getSqlState()).isIn("55P03", "57014"));
+    } finally {
+      Mono.from(other.close()).block(SOON);
+    }
+    assertThat(rows()).isZero();
   }
 
   @Test

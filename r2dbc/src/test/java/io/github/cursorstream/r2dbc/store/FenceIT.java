@@ -147,7 +147,7 @@ class FenceIT {
                 store
                     .inTransaction(
                         lease,
-                        c ->
+                        (beginning, c) ->
                             Flux.from(c.createStatement("INSERT INTO late VALUES (1)").execute())
                                 .concatMap(Result::getRowsUpdated)
                                 .then(Mono.just(BatchDone.all(1))),
@@ -155,7 +155,8 @@ class FenceIT {
                     .block())
         .isInstanceOf(R2dbcException.class)
         .hasMessageContaining("too late");
-    Lease next = store.inTransaction(lease, c -> Mono.just(BatchDone.all(7)), LEASE).block();
+    Lease next =
+        store.inTransaction(lease, (beginning, c) -> Mono.just(BatchDone.all(7)), LEASE).block();
     assertThat(next.range()).isEqualTo(new Range("1", "2"));
     assertThat(next.run().rows()).isEqualTo(7);
   }
@@ -181,7 +182,8 @@ class FenceIT {
     run(1, 60);
     Lease lease = take("a");
     for (int i = 0; i < 50; i++) {
-      lease = store.inTransaction(lease, c -> Mono.just(BatchDone.all(1)), LEASE).block();
+      lease =
+          store.inTransaction(lease, (beginning, c) -> Mono.just(BatchDone.all(1)), LEASE).block();
       assertThat(database.count("SELECT serial FROM cursorstream.consumer"))
           .isEqualTo(lease.serial());
     }
