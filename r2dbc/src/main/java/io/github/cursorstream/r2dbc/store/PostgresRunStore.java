@@ -378,7 +378,9 @@ public final class PostgresRunStore implements RunStore {
             UPDATE cursorstream.run SET ends = ends || $3::text[],
               tail = coalesce(($3::text[])[cardinality($3::text[])], tail),
               upper = CASE WHEN cardinality($3::text[]) = 0 THEN tail ELSE upper END
-            WHERE id = $1 AND tail IS NOT DISTINCT FROM $2::text
+            WHERE id = $1 AND block = (SELECT block FROM cursorstream.run WHERE id = $1
+                ORDER BY block DESC LIMIT 1)
+              AND tail IS NOT DISTINCT FROM $2::text
               AND tail IS DISTINCT FROM coalesce(skip_after[skips_passed + 1], upper)
             RETURNING id""",
             row -> true,

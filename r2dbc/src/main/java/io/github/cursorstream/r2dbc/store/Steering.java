@@ -128,7 +128,8 @@ final class Steering {
                       lease_until = clock_timestamp()
                     WHERE run = $1 AND number > $2 AND upto IS NULL)
                   INSERT INTO cursorstream.consumer (run, number)
-                  SELECT $1, generate_series(1, $2) ON CONFLICT DO NOTHING""",
+                  SELECT $1, n FROM generate_series(1, $2) AS n WHERE NOT EXISTS (
+                    SELECT FROM cursorstream.consumer WHERE run = $1 AND number = n)""",
                 run.id(),
                 p.consumers())
             : Mono.just(0L);

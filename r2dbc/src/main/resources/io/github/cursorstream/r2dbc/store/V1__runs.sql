@@ -52,8 +52,13 @@ CREATE TABLE cursorstream.run (
   error text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at timestamptz,
-  ended_at timestamptz
+  ended_at timestamptz,
+  -- How often a range was handed out. The index on its block leads, backwards, to the newest
+  -- versions of the row first: under a snapshot that somebody holds, all of them are kept.
+  claims bigint NOT NULL DEFAULT 0,
+  block bigint GENERATED ALWAYS AS (claims / 64) STORED
 ) WITH (fillfactor = 20); -- updated with each batch: room for HOT updates
+CREATE INDEX run_block ON cursorstream.run (id, block);
 CREATE UNIQUE INDEX run_alive ON cursorstream.run (name, md5(arguments))
   WHERE state NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED');
 CREATE INDEX run_newest ON cursorstream.run (name, id);
@@ -79,7 +84,9 @@ CREATE TABLE cursorstream.consumer (
   counted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- Whether people have said something to the run since its owner was last told of it.
   steered boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (run, number)
+  -- In the key for the same reason as that of a run.
+  block bigint GENERATED ALWAYS AS (serial / 32) STORED,
+  PRIMARY KEY (run, number, block)
 ) WITH (fillfactor = 20);
 
 -- Nodes that are there, by their own signs of life.
@@ -232,11 +239,10 @@ $$;
 -- Whoever is fast is given several ranges at once, as many as it did in 50 ms, so that it need not
 -- lock the run for each; but no more than its share of the ends that are known, or it would have
 -- the last of them to itself. It is given more before it has none ahead.
-CREATE FUNCTION cursorstream.next_range(p_run bigint, p_number int, p_held int, p_rows bigint,
+CREATE FUNCTION cursorstream.next_range(c cursorstream.consumer, p_held int, p_rows bigint,
   p_done int, p_lease_ms bigint, p_foreseen boolean DEFAULT false) RETURNS cursorstream.lease
 LANGUAGE plpgsql AS $$
 DECLARE
-  c cursorstream.consumer;
   r cursorstream.run;
   w cursorstream.waiting;
   l cursorstream.lease;
@@ -249,17 +255,16 @@ DECLARE
   v_before text;
   v_state text;
 BEGIN
-  SELECT * INTO c FROM cursorstream.consumer WHERE run = p_run AND number = p_number;
   c.rows := c.rows + p_rows;
   c.batches := c.batches + p_done;
-  SELECT * INTO r FROM cursorstream.run WHERE id = p_run FOR UPDATE;
+  SELECT * INTO r FROM cursorstream.run WHERE id = c.run ORDER BY block DESC LIMIT 1 FOR UPDATE;
   v_before := r.state;
   v_state := r.state;
   r.in_flight := r.in_flight - p_held;
-  IF r.state = 'RUNNING' AND p_number <= r.consumers THEN
+  IF r.state = 'RUNNING' AND c.number <= r.consumers THEN
     IF r.waiting > 0 THEN
       SELECT * INTO w FROM cursorstream.waiting
-        WHERE run = p_run AND not_before <= clock_timestamp()
+        WHERE run = c.run AND not_before <= clock_timestamp()
           -- The empty range is a conclusion to be drawn, when nothing else is left.
           AND (after IS DISTINCT FROM upto OR r.waiting = 1 AND r.in_flight = 0)
           AND (NOT is_last OR r.position IS NOT DISTINCT FROM r.upper)
@@ -322,24 +327,24 @@ BEGIN
   UPDATE cursorstream.run SET state = v_state, position = r.position, ends = r.ends,
       tail = r.tail, skips_passed = r.skips_passed,
       in_flight = r.in_flight, waiting = r.waiting, rows = rows + c.rows,
-      batches = batches + c.batches,
+      batches = batches + c.batches, claims = claims + 1,
       ended_at = CASE WHEN v_state IN ('SUCCEEDED', 'CANCELLED') THEN clock_timestamp()
         ELSE ended_at END
-    WHERE id = p_run RETURNING * INTO r;
+    WHERE id = c.run AND block = r.block RETURNING * INTO r;
   l.run := r;
   IF v_state <> v_before THEN
     INSERT INTO cursorstream.event (run, type, who)
-      VALUES (p_run, v_state, coalesce(c.owner, 'nobody'));
+      VALUES (c.run, v_state, coalesce(c.owner, 'nobody'));
   END IF;
   -- One above the run's number of consumers is nobody's once it holds nothing.
-  v_freed := (v_upto IS NULL AND p_number > r.consumers)::int;
+  v_freed := (v_upto IS NULL AND c.number > r.consumers)::int;
   UPDATE cursorstream.consumer SET serial = serial + CASE WHEN v_foreseen THEN 1 ELSE 2 END,
       after = v_after, upto = v_upto, attempt = v_attempt, epoch = epoch + v_freed,
       ahead_after = c.ahead_after, ahead_upto = c.ahead_upto, rows = 0, batches = 0,
       counted_at = clock_timestamp(), steered = false,
       lease_until = CASE WHEN v_freed = 1 THEN clock_timestamp()
         ELSE clock_timestamp() + p_lease_ms * interval '1 ms' END
-    WHERE run = p_run AND number = p_number
+    WHERE run = c.run AND number = c.number AND block = c.block
     RETURNING number, epoch - v_freed, serial, after, upto, attempt, ahead_after[1],
       CASE WHEN cursorstream.reads_committed() THEN ahead_upto[1] END
     INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
@@ -355,7 +360,8 @@ DECLARE
   c cursorstream.consumer;
 BEGIN
   SELECT * INTO c FROM cursorstream.consumer
-    WHERE run = p_run AND number = p_number AND epoch = p_epoch AND serial = p_serial FOR UPDATE;
+    WHERE run = p_run AND number = p_number AND block = p_serial / 32
+      AND epoch = p_epoch AND serial = p_serial FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'consumer % of run % is not held any more', p_number, p_run
       USING ERRCODE = 'CS001';
@@ -379,9 +385,10 @@ BEGIN
       upto = ahead_upto[1], attempt = 1, ahead_after = ahead_after[2:],
       ahead_upto = ahead_upto[2:], rows = rows + p_rows, batches = batches + 1,
       lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
-    WHERE run = p_run AND number = p_number AND epoch = p_epoch AND serial = p_serial
-      AND cardinality(ahead_upto) > 1 AND NOT steered
-      AND (SELECT state FROM cursorstream.run WHERE id = p_run) = 'RUNNING'
+    WHERE run = p_run AND number = p_number AND block = p_serial / 32
+      AND epoch = p_epoch AND serial = p_serial AND cardinality(ahead_upto) > 1 AND NOT steered
+      AND (SELECT state FROM cursorstream.run WHERE id = p_run
+        ORDER BY block DESC LIMIT 1) = 'RUNNING'
     RETURNING number, epoch, serial, after, upto, attempt, ahead_after[1],
       CASE WHEN cursorstream.reads_committed() THEN ahead_upto[1] END
     INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
@@ -390,7 +397,7 @@ BEGIN
   END IF;
   c := cursorstream.fence(p_run, p_number, p_epoch, p_serial);
   v_held := (c.upto IS NOT NULL)::int;
-  RETURN cursorstream.next_range(p_run, p_number, v_held, p_rows, v_held, p_lease_ms, true);
+  RETURN cursorstream.next_range(c, v_held, p_rows, v_held, p_lease_ms, true);
 END
 $$;
 
@@ -443,7 +450,7 @@ BEGIN
     UPDATE cursorstream.run SET waiting = waiting + cardinality(p_upto) WHERE id = p_run;
   END IF;
   -- What did nothing but leave something is no batch.
-  RETURN cursorstream.next_range(p_run, p_number, v_held, v_held * p_rows,
+  RETURN cursorstream.next_range(c, v_held, v_held * p_rows,
     v_held * (p_rows > 0)::int, p_lease_ms);
 END
 $$;
@@ -502,7 +509,7 @@ BEGIN
       VALUES (p_run, CASE WHEN p_state = 'RUNNING' THEN 'BEGUN_AGAIN' ELSE p_state END, c.owner,
         p_why);
   END IF;
-  RETURN cursorstream.next_range(p_run, p_number, v_held, 0, 0, p_lease_ms);
+  RETURN cursorstream.next_range(c, v_held, 0, 0, p_lease_ms);
 END
 $$;
 
@@ -560,7 +567,7 @@ BEGIN
     INSERT INTO cursorstream.event (run, type, who, detail)
       VALUES (p_run, 'FAILED', c.owner, p_error);
   END IF;
-  RETURN cursorstream.next_range(p_run, p_number, v_held, 0, 0, p_lease_ms);
+  RETURN cursorstream.next_range(c, v_held, 0, 0, p_lease_ms);
 END
 $$;
 
@@ -723,12 +730,20 @@ BEGIN
       attempt = CASE WHEN s.upto IS NULL THEN 0 ELSE s.attempt + 1 END,
       lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE s.run = c.run AND s.number = c.number
-    RETURNING s.number, s.epoch, s.serial, s.after, s.upto, s.attempt, s.ahead_after[1],
-      CASE WHEN cursorstream.reads_committed() THEN s.ahead_upto[1] END
-    INTO l.number, l.epoch, l.serial, l.after, l.upto, l.attempt, l.next_after, l.next_upto;
-  IF l.upto IS NULL THEN
-    l := cursorstream.next_range(c.run, c.number, 0, 0, 0, p_lease_ms);
+    RETURNING s.* INTO c;
+  IF c.upto IS NULL THEN
+    l := cursorstream.next_range(c, 0, 0, 0, p_lease_ms);
   ELSE
+    l.number := c.number;
+    l.epoch := c.epoch;
+    l.serial := c.serial;
+    l.after := c.after;
+    l.upto := c.upto;
+    l.attempt := c.attempt;
+    IF cursorstream.reads_committed() THEN
+      l.next_after := c.ahead_after[1];
+      l.next_upto := c.ahead_upto[1];
+    END IF;
     SELECT r.* INTO v_run FROM cursorstream.run AS r WHERE r.id = c.run;
     l.run := v_run;
   END IF;
