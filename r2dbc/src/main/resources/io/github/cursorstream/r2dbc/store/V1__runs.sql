@@ -239,9 +239,11 @@ $$;
 -- Whoever is fast is given several ranges at once, as many as it did in 50 ms, so that it need not
 -- lock the run for each; but no more than its share of the ends that are known, or it would have
 -- the last of them to itself. It is given more before it has none ahead.
+--
+-- A plan that was made when the tables were small is kept when they are not: no sequential scans.
 CREATE FUNCTION cursorstream.next_range(c cursorstream.consumer, p_held int, p_rows bigint,
   p_done int, p_lease_ms bigint, p_foreseen boolean DEFAULT false) RETURNS cursorstream.lease
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   r cursorstream.run;
   w cursorstream.waiting;
@@ -355,7 +357,7 @@ $$;
 -- The fence: locks the slot if it is still this owner's (epoch) and still holds this batch (serial).
 CREATE FUNCTION cursorstream.fence(p_run bigint, p_number int, p_epoch bigint, p_serial bigint)
 RETURNS cursorstream.consumer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   c cursorstream.consumer;
 BEGIN
@@ -375,7 +377,7 @@ $$;
 -- written. Whoever steers marks the slots.
 CREATE FUNCTION cursorstream.complete(p_run bigint, p_number int, p_epoch bigint, p_serial bigint,
   p_rows bigint, p_lease_ms bigint) RETURNS cursorstream.lease
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   c cursorstream.consumer;
   l cursorstream.lease;

@@ -25,6 +25,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -46,6 +48,10 @@ class AheadIT {
   private static final Duration SOON = Duration.ofSeconds(20);
   private static final Set<String> KINDS = Set.of("k");
   private static final int ENDS = 60;
+  private static final int CLAIMS = 2000;
+
+  private static final Pattern BLOCKS =
+      Pattern.compile("\"Shared Hit Blocks\": (\\d+),\\s*\"Shared Read Blocks\": (\\d+)");
 
   private PostgresRunStore store;
   private final List<Range> done = new ArrayList<>();
@@ -219,6 +225,57 @@ class AheadIT {
         .count(
             "SELECT count(*) FROM pg_stat_activity"
                 + " WHERE datname = current_database() AND wait_event_type = 'Lock'");
+  }
+
+  @Test
+  void aClaimLooksAtFewVersionsOfItsRowsHoweverManyAreKept() {
+    RunParameters parameters = RunParameters.DEFAULTS.consumers(1);
+    long run = store.create(new NewRun("r", "k", "", parameters, false), "me").block(SOON).id();
+    store.open(run, "0", "" + CLAIMS, "me").block(SOON);
+    extend(run, 0, CLAIMS);
+    take(LEASE);
+    // The plans that are made when the tables are small are kept.
+    clean.database().execute("VACUUM ANALYZE cursorstream.run, cursorstream.consumer");
+    Connection connection = Mono.from(clean.pool(1).create()).block(SOON);
+    try {
+      // None of its own versions goes while it is open.
+      Mono.from(connection.beginTransaction()).block(SOON);
+      long first = blocksOfClaims(connection, run, 100);
+      blocksOfClaims(connection, run, CLAIMS - 300);
+      assertThat(blocksOfClaims(connection, run, 100)).isLessThan(2 * first);
+    } finally {
+      Mono.from(connection.rollbackTransaction()).block(SOON);
+      Mono.from(connection.close()).block(SOON);
+    }
+  }
+
+  private static long blocksOfClaims(Connection connection, long run, int claims) {
+    long blocks = 0;
+    for (int i = 0; i < claims; i++) {
+      String serial =
+          read(
+              connection,
+              "SELECT serial::text FROM cursorstream.consumer ORDER BY block DESC LIMIT 1");
+      String plan =
+          read(
+              connection,
+              "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
+                  + " SELECT cursorstream.complete(%d, 1, 1, %s, 1, 30000)".formatted(run, serial));
+      blocks += blocks(plan);
+    }
+    return blocks;
+  }
+
+  private static String read(Connection connection, String sql) {
+    return Flux.from(connection.createStatement(sql).execute())
+        .concatMap(result -> result.map(row -> row.get(0, String.class)))
+        .blockLast(SOON);
+  }
+
+  private static long blocks(String plan) {
+    Matcher blocks = BLOCKS.matcher(plan);
+    assertThat(blocks.find()).isTrue();
+    return Long.parseLong(blocks.group(1)) + Long.parseLong(blocks.group(2));
   }
 
   @Test
