@@ -153,6 +153,7 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
     return ask(
         Connections.of(connection),
         false,
+        null, // It would count what the transaction waits for, which has a limit of its own.
         (keyset, given) -> {
           if (lock != Lock.NONE) {
             BatchSql.table(keyset, "to lock its rows");
@@ -354,19 +355,21 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
   // Asking.
 
   private <R> Mono<R> ask(BiFunction<ResolvedKeyset, Connection, Mono<R>> question) {
-    Mono<R> answer = ask(connections, !callersConnection, question);
+    Mono<R> answer = ask(connections, !callersConnection, options.timeout(), question);
     return callersConnection || options.retry() == null
         ? answer
         : answer.retryWhen(options.retry());
   }
 
   private <R> Mono<R> ask(
-      Connections where, boolean shared, BiFunction<ResolvedKeyset, Connection, Mono<R>> question) {
+      Connections where,
+      boolean shared,
+      @Nullable Duration timeout,
+      BiFunction<ResolvedKeyset, Connection, Mono<R>> question) {
     return keyset(where, shared)
         .flatMap(
             keyset -> {
-              Mono<R> answer =
-                  where.use(connection -> question.apply(keyset, connection), options.timeout());
+              Mono<R> answer = where.use(connection -> question.apply(keyset, connection), timeout);
               return options.observations() == null
                   ? answer
                   : Observed.by(options.observations(), "batches", keyset.name(), answer);

@@ -181,7 +181,8 @@ public interface KeysetBatches<T> {
    * </pre>
    *
    * @param connection where they are read, and the catalog if it is not yet known; perhaps in a
-   *     transaction. It is neither closed nor sent a cancel request
+   *     transaction, whose time limits hold, not the repository's. It is neither closed nor sent a
+   *     cancel request
    * @param after exclusive; null for the beginning
    * @param upTo inclusive
    * @param lock how they are locked; of a table only

@@ -11,7 +11,8 @@ import java.util.function.BiFunction;
 import reactor.core.publisher.Mono;
 
 /**
- * The transaction of one batch. A message of several statements takes no values: they stand in it.
+ * The transaction of one batch. A message of several statements takes no values: they stand in it,
+ * and never by {@code %d}, which writes the digits of the JVM's language.
  */
 final class BatchTransaction {
 
@@ -48,9 +49,9 @@ final class BatchTransaction {
       "SET LOCAL lock_timeout = " + Math.min(timeout, LOCK_TIMEOUT.toMillis()),
       // A node that is frozen between two statements must not hold locks longer than its lease.
       "SET LOCAL idle_in_transaction_session_timeout = " + time.toMillis(),
-      "SELECT set_config('cursorstream.batch', '%d:%d:%d', true),"
+      "SELECT set_config('cursorstream.batch', '%s:%s:%s', true),"
               .formatted(run, lease.number(), lease.serial())
-          + " pg_advisory_xact_lock(cursorstream.lock_key(%d, %d))".formatted(run, lease.number())
+          + " pg_advisory_xact_lock(cursorstream.lock_key(%s, %s))".formatted(run, lease.number())
     };
   }
 
@@ -68,13 +69,13 @@ final class BatchTransaction {
     long run = lease.run().id();
     List<Again> rest = done.rest();
     if (rest.isEmpty()) {
-      return "cursorstream.complete_in_transaction(%d, %d, %d, %d, %d, %d)"
+      return "cursorstream.complete_in_transaction(%s, %s, %s, %s, %s, %s)"
           .formatted(
               run, lease.number(), lease.epoch(), lease.serial(), done.rows(), time.toMillis());
     }
-    return "cursorstream.same_transaction(%d, %d, %d) AS s,\n"
+    return "cursorstream.same_transaction(%s, %s, %s) AS s,\n"
             .formatted(run, lease.number(), lease.serial())
-        + "cursorstream.complete_part(%d, %d, %d, %d, %d, %s, %s, %s, %s, %d)"
+        + "cursorstream.complete_part(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             .formatted(
                 run,
                 lease.number(),

@@ -378,7 +378,7 @@ public final class PostgresRunStore implements RunStore {
             UPDATE cursorstream.run SET ends = ends || $3::text[],
               tail = coalesce(($3::text[])[cardinality($3::text[])], tail),
               upper = CASE WHEN cardinality($3::text[]) = 0 THEN tail ELSE upper END
-            WHERE id = $1 AND block = (SELECT block FROM cursorstream.run WHERE id = $1
+            WHERE id = $1 AND block >= (SELECT block FROM cursorstream.run WHERE id = $1
                 ORDER BY block DESC LIMIT 1)
               AND tail IS NOT DISTINCT FROM $2::text
               AND tail IS DISTINCT FROM coalesce(skip_after[skips_passed + 1], upper)
@@ -596,7 +596,7 @@ public final class PostgresRunStore implements RunStore {
    */
   public Mono<Lease> inOneStatement(Lease lease, String sql, List<String> values, Duration time) {
     String work =
-        "cursorstream.work(%s, %s::text[], %d, %d, %d, %d, %d) AS c"
+        "cursorstream.work(%s, %s::text[], %s, %s, %s, %s, %s) AS c"
             .formatted(
                 Statements.literal(sql),
                 Statements.literal(values.toArray()),
@@ -647,7 +647,8 @@ public final class PostgresRunStore implements RunStore {
 
   /**
    * Works on a run while its slots and then itself are locked: everybody locks in this order. The
-   * owners of the slots are told of it with their next batch.
+   * owners of the slots are told of it with their next batch. One at a time, or the slots that one
+   * adds would not be seen, and so not locked, by another who is waiting.
    */
   private <T> Mono<T> locked(long run, BiFunction<Connection, Run, Mono<T>> work) {
     return urgent(PATIENCE)
@@ -655,14 +656,20 @@ public final class PostgresRunStore implements RunStore {
             connection ->
                 Transaction.of(
                     connection,
-                    Statements.update(
+                    Statements.query(
                             connection,
-                            """
+                            "SELECT true FROM pg_advisory_xact_lock(cursorstream.lock_key($1, 0))",
+                            row -> true,
+                            run)
+                        .then(
+                            Statements.update(
+                                connection,
+                                """
                         UPDATE cursorstream.consumer AS c SET steered = true
                         FROM (SELECT run, number FROM cursorstream.consumer WHERE run = $1
                           ORDER BY number FOR UPDATE) AS s
                         WHERE c.run = s.run AND c.number = s.number""",
-                            run)
+                                run))
                         .then(
                             Statements.query(
                                     connection,

@@ -17,6 +17,7 @@ import io.r2dbc.spi.R2dbcTimeoutException;
 import io.r2dbc.spi.Result;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -184,6 +185,22 @@ class BatchConnectionIT {
       Mono.from(other.close()).block(SOON);
     }
     assertThat(rows()).isZero();
+  }
+
+  @Test
+  void theLanguageOfTheJvmDoesNotMatter() {
+    Lease lease = lease();
+    Locale before = Locale.getDefault();
+    Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"));
+    try {
+      Lease next = done(lease, c -> run(c, "INSERT INTO done VALUES (1)"));
+      store
+          .inOneStatement(next, "INSERT INTO done VALUES ($1::int)", List.of("2"), LEASE)
+          .block(SOON);
+    } finally {
+      Locale.setDefault(before);
+    }
+    assertThat(rows()).isEqualTo(2);
   }
 
   @Test
