@@ -49,7 +49,8 @@ final class RunWatch implements AutoCloseable {
   Run until(Predicate<Run> condition) {
     return Objects.requireNonNull(
         states(Duration.ofMillis(20))
-            .publishOn(Schedulers.boundedElastic()) // The condition may ask the database too.
+            // The condition may ask the database too. One at a time, or it would lag behind.
+            .publishOn(Schedulers.boundedElastic(), 1)
             .takeUntil(condition.or(now -> now.state().isEnded()))
             .blockLast());
   }

@@ -166,9 +166,10 @@ public final class SharedByThreeNodes {
   /** Waits until the consumers are spread evenly, and then looks who does how many batches. */
   private void share(RunWatch watch, String what, int consumers) {
     Stopwatch time = Stopwatch.start();
-    Run from = watch.until(now -> isEven(consumers));
+    watch.until(now -> isEven(consumers));
     double spread = time.seconds();
     Map<String, Long> before = batches();
+    Run from = watch.now();
     Run to = watch.until(now -> now.batches() >= from.batches() + (long) consumers * BATCHES);
     Map<String, Long> done = batches();
     before.forEach((node, batches) -> done.merge(node, -batches, Long::sum));
