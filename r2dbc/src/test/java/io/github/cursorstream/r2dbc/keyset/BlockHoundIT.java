@@ -85,7 +85,9 @@ class BlockHoundIT {
     StepVerifier.create(
             rows(clean.pool(1), Keyset.table("t"))
                 .cursorBasedStream()
-                .doOnNext(id -> LockSupport.parkNanos(1)))
+                .doOnNext(id -> LockSupport.parkNanos(1))
+                // Rows come on the thread that asks or on an event loop: may neither block.
+                .subscribeOn(Schedulers.parallel()))
         .expectNextCount(5000)
         .expectComplete()
         .verify(Duration.ofSeconds(10));
