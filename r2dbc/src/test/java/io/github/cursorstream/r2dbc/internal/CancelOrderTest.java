@@ -55,7 +55,8 @@ class CancelOrderTest {
     cancelled.countDown();
 
     await().until(() -> connection.log.contains("close"));
-    assertThat(connection.log.subList(0, 2)).containsExactly("sent", "ping");
+    // On a busy machine the grace is over before the ping, and a cancel request comes in between.
+    assertThat(connection.log).startsWith("sent").contains("ping");
   }
 
   @Test
