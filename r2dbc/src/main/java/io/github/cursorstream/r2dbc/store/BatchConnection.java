@@ -14,16 +14,30 @@ import reactor.core.publisher.Mono;
 
 /**
  * What a batch's work is given: everything but the end of the transaction it lives in. What it
- * sends waits until that has begun, or it would be committed by itself if that could not begin.
+ * sends waits until that has begun, and is refused once it is over, or it would be committed by
+ * itself.
  */
 final class BatchConnection implements Connection {
 
   private final Connection connection;
-  private final Mono<Void> begun;
+  private final Mono<Void> open;
+  private volatile boolean over;
 
   BatchConnection(Connection connection, Mono<Void> begun) {
     this.connection = connection;
-    this.begun = begun;
+    this.open = begun.then(Mono.defer(() -> over ? late() : Mono.empty()));
+  }
+
+  /** The work has ended: nothing more of it belongs to the transaction. */
+  void end() {
+    over = true;
+  }
+
+  private static Mono<Void> late() {
+    return Mono.error(
+        new IllegalStateException(
+            "a batch's connection must be used before the work ends but a statement came after;"
+                + " make it part of the Publisher that the work returns"));
   }
 
   private static Mono<Void> refused(String what) {
@@ -73,17 +87,17 @@ final class BatchConnection implements Connection {
 
   @Override
   public Batch createBatch() {
-    return new BegunBatch(connection.createBatch(), begun);
+    return new OpenBatch(connection.createBatch(), open);
   }
 
   @Override
   public Publisher<Void> createSavepoint(String name) {
-    return begun.then(Mono.defer(() -> Mono.from(connection.createSavepoint(name))));
+    return open.then(Mono.defer(() -> Mono.from(connection.createSavepoint(name))));
   }
 
   @Override
   public Statement createStatement(String sql) {
-    return new BegunStatement(connection.createStatement(sql), begun);
+    return new OpenStatement(connection.createStatement(sql), open);
   }
 
   @Override
@@ -103,12 +117,12 @@ final class BatchConnection implements Connection {
 
   @Override
   public Publisher<Void> releaseSavepoint(String name) {
-    return begun.then(Mono.defer(() -> Mono.from(connection.releaseSavepoint(name))));
+    return open.then(Mono.defer(() -> Mono.from(connection.releaseSavepoint(name))));
   }
 
   @Override
   public Publisher<Void> rollbackTransactionToSavepoint(String name) {
-    return begun.then(Mono.defer(() -> Mono.from(connection.rollbackTransactionToSavepoint(name))));
+    return open.then(Mono.defer(() -> Mono.from(connection.rollbackTransactionToSavepoint(name))));
   }
 
   @Override
@@ -123,7 +137,7 @@ final class BatchConnection implements Connection {
 
   /** The driver would set it for the session, and so for whoever borrows the connection next. */
   private Mono<Void> setLocal(String name, Duration timeout) {
-    return begun.then(
+    return open.then(
         Transaction.sent(connection, "SET LOCAL " + name + " = " + timeout.toMillis()));
   }
 
@@ -132,7 +146,7 @@ final class BatchConnection implements Connection {
     return connection.validate(depth);
   }
 
-  private record BegunBatch(Batch batch, Mono<Void> begun) implements Batch {
+  private record OpenBatch(Batch batch, Mono<Void> open) implements Batch {
 
     @Override
     public Batch add(String sql) {
@@ -142,11 +156,11 @@ final class BatchConnection implements Connection {
 
     @Override
     public Publisher<? extends Result> execute() {
-      return begun.thenMany(batch.execute());
+      return open.thenMany(batch.execute());
     }
   }
 
-  private record BegunStatement(Statement statement, Mono<Void> begun) implements Statement {
+  private record OpenStatement(Statement statement, Mono<Void> open) implements Statement {
 
     @Override
     public Statement add() {
@@ -192,7 +206,7 @@ final class BatchConnection implements Connection {
 
     @Override
     public Publisher<? extends Result> execute() {
-      return begun.thenMany(statement.execute());
+      return open.thenMany(statement.execute());
     }
   }
 }

@@ -30,7 +30,11 @@ final class BatchTransaction {
         Mono.just(connection),
         c -> {
           Mono<Void> begun = Transaction.sent(c, begin(lease, time)).cache();
-          Mono<BatchDone> worked = Mono.defer(() -> work.apply(c, new BatchConnection(c, begun)));
+          Mono<BatchDone> worked =
+              Mono.using(
+                  () -> new BatchConnection(c, begun),
+                  batch -> work.apply(c, batch),
+                  BatchConnection::end);
           return Mono.zip(begun.thenReturn(true), worked, (yes, done) -> done)
               .flatMap(done -> completeAndCommit(c, lease, done, time));
         },

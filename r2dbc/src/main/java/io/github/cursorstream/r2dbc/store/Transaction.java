@@ -1,8 +1,6 @@
 package io.github.cursorstream.r2dbc.store;
 
 import io.r2dbc.spi.Connection;
-import io.r2dbc.spi.Result;
-import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /** A transaction that is READ COMMITTED whatever the session's default is. */
@@ -29,15 +27,6 @@ final class Transaction {
 
   /** Statements in one message, which the server does one after the other. */
   static Mono<Void> sent(Connection connection, String... statements) {
-    return Flux.defer(
-            () -> {
-              var batch = connection.createBatch();
-              for (String statement : statements) {
-                batch.add(statement);
-              }
-              return Flux.from(batch.execute());
-            })
-        .concatMap(Result::getRowsUpdated)
-        .then();
+    return Statements.inOneMessage(connection, row -> true, statements).then();
   }
 }

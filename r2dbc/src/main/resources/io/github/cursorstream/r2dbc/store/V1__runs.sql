@@ -161,7 +161,7 @@ CREATE TYPE cursorstream.lease AS (number int, epoch bigint, serial bigint, afte
   attempt int, next_after text, next_upto text, run cursorstream.run);
 
 -- Whose transaction works on a slot: a batch holds this lock, so that a node that takes the slot
--- over finds the backend, behind a transaction pooler too.
+-- over finds the backend, behind a transaction pooler too. Number 0 is that of whoever steers the run.
 CREATE FUNCTION cursorstream.lock_key(p_run bigint, p_number int) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$
   SELECT hashtextextended('cursorstream:' || p_run || ':' || p_number, 0)

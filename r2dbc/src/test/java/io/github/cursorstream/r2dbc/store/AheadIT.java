@@ -204,19 +204,56 @@ class AheadIT {
   void whoeverWaitsForAPauseToBeSaidHearsIt() throws Exception {
     long run = run(1).id();
     Lease lease = fast(take(LEASE));
-    Connection busy = Mono.from(clean.pool(1).create()).block(SOON);
-    Mono.from(busy.beginTransaction()).block(SOON);
-    Flux.from(busy.createStatement("SELECT id FROM cursorstream.run FOR UPDATE").execute())
-        .flatMap(result -> result.map(row -> row))
-        .blockLast(SOON);
+    Connection busy = inTransaction("SELECT id FROM cursorstream.run FOR UPDATE");
     CompletableFuture<VerbResult> said = store.say(run, Verb.PAUSE, "ann", null).toFuture();
     await().until(() -> waiting() == 1);
     CompletableFuture<Lease> next = store.complete(lease, 1, LEASE).toFuture();
     await().until(() -> waiting() == 2);
-    Mono.from(busy.rollbackTransaction()).then(Mono.from(busy.close())).block(SOON);
+    commit(busy);
     assertThat(said.get().state()).isEqualTo(RunState.PAUSING);
     assertThat(next.get().range()).isNull();
     assertThat(run(run).state()).isEqualTo(RunState.PAUSED);
+  }
+
+  @Test
+  void whoSteersSeesTheSlotsThatAnotherHasAdded() throws Exception {
+    long run = run(1).id();
+    Connection busy = inTransaction("SELECT id FROM cursorstream.run FOR UPDATE");
+    CompletableFuture<Run> more = store.change(run, p -> p.consumers(3), "ann").toFuture();
+    await().until(() -> waiting() == 1);
+    CompletableFuture<Run> slower =
+        PostgresRunStore.create(clean.pool(2)).change(run, p -> p.pause(SOON), "bob").toFuture();
+    await().until(() -> waiting() == 2);
+    commit(busy);
+    assertThat(slower.get().parameters()).isEqualTo(more.get().parameters().pause(SOON));
+    assertThat(clean.database().count("SELECT count(*) FROM cursorstream.consumer WHERE steered"))
+        .isEqualTo(3);
+  }
+
+  @Test
+  void endsAreAddedToARunThatAClaimMovesToItsNextBlockMeanwhile() throws Exception {
+    long run = run(1).id();
+    String tail = run(run).tail();
+    clean.database().execute("UPDATE cursorstream.run SET claims = 63, upper = 'most'");
+    Connection busy = inTransaction("UPDATE cursorstream.run SET claims = 64 RETURNING id");
+    CompletableFuture<Void> extended = store.extend(run, tail, List.of("more")).toFuture();
+    await().until(() -> waiting() == 1);
+    commit(busy);
+    extended.get();
+    assertThat(run(run).tail()).isEqualTo("more");
+  }
+
+  private static Connection inTransaction(String sql) {
+    Connection connection = Mono.from(clean.pool(1).create()).block(SOON);
+    Mono.from(connection.beginTransaction()).block(SOON);
+    Flux.from(connection.createStatement(sql).execute())
+        .flatMap(result -> result.map(row -> row))
+        .blockLast(SOON);
+    return connection;
+  }
+
+  private static void commit(Connection connection) {
+    Mono.from(connection.commitTransaction()).then(Mono.from(connection.close())).block(SOON);
   }
 
   private static long waiting() {

@@ -31,6 +31,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
+import reactor.core.publisher.Sinks;
 
 /** What a batch's work can do with its connection, and what it cannot. */
 @Timeout(60)
@@ -157,6 +158,31 @@ class BatchConnectionIT {
                         Connection::close)
                     .blockLast(SOON))
         .hasMessage("not begun");
+    assertThat(rows()).isZero();
+  }
+
+  static Stream<Mono<Void>> statementThatComesAfterTheWorkIsRefused() {
+    return Stream.of(Mono.empty(), Mono.error(new IllegalStateException("failed")));
+  }
+
+  @ParameterizedTest
+  @MethodSource
+  void statementThatComesAfterTheWorkIsRefused(Mono<Void> end) {
+    Lease lease = lease();
+    Sinks.One<String> refusal = Sinks.one();
+    Mono<Lease> batch =
+        store.inTransaction(
+            lease,
+            (beginning, c) -> {
+              // Waits for the transaction to begin, which it has not when the work has ended.
+              run(c, "INSERT INTO done VALUES (1)")
+                  .subscribe(v -> {}, e -> refusal.tryEmitValue(e.getMessage()));
+              return end.thenReturn(BatchDone.all(1));
+            },
+            LEASE);
+    batch.onErrorComplete().block(SOON);
+    assertThat(refusal.asMono().block(SOON))
+        .contains("used before the work ends", "part of the Publisher that the work returns");
     assertThat(rows()).isZero();
   }
 
