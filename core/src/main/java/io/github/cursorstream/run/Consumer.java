@@ -265,8 +265,22 @@ final class Consumer {
       told(() -> kind.failed(held, failure));
     }
     return Verdict.of(kind, held, failure)
-        .flatMap(verdict -> store.fail(held, verdict, options.lease()))
+        .flatMap(
+            verdict ->
+                store
+                    .fail(held, verdict, options.lease())
+                    .doOnNext(next -> logged(next.run(), verdict, failure)))
         .doOnNext(next -> done = now());
+  }
+
+  private static void logged(Run run, BatchFailure verdict, Throwable failure) {
+    if (run.state() == RunState.FAILED) {
+      log.warn("run {} has failed", run.name(), failure);
+    } else if (verdict.deadLetter() != null) {
+      log.warn("a row of run {} became a dead letter: {}", run.name(), failure.toString());
+    } else {
+      log.debug("a batch of run {} will be done again: {}", run.name(), failure.toString());
+    }
   }
 
   private static void told(Runnable handler) {

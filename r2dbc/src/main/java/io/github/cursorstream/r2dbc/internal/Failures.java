@@ -86,6 +86,17 @@ public final class Failures {
   }
 
   /**
+   * Whether a value could not be read as one of its type, or is none of it.
+   *
+   * @param failure what happened
+   * @return true for the server's data exceptions
+   */
+  public static boolean isUnreadable(Throwable failure) {
+    String state = sqlState(failure);
+    return state != null && state.startsWith("22");
+  }
+
+  /**
    * The SQLSTATE of a failure.
    *
    * @param failure what happened

@@ -2,7 +2,9 @@ package io.github.cursorstream.r2dbc.keyset;
 
 import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.CursorCodec;
+import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.r2dbc.internal.Connections;
+import io.github.cursorstream.r2dbc.internal.Failures;
 import io.r2dbc.spi.Connection;
 import java.util.List;
 import java.util.function.BiFunction;
@@ -52,5 +54,18 @@ record KeysetAccess(Connections connections, boolean callersConnection, KeysetCa
   static @Nullable List<@Nullable String> values(
       ResolvedKeyset keyset, CursorCodec codec, @Nullable Cursor cursor) {
     return cursor == null ? null : keyset.values(codec.accept(cursor));
+  }
+
+  /**
+   * A failure to read a cursor's values as that of the cursor, if the database cannot read them.
+   */
+  static Throwable ofCursor(Cursor cursor, Throwable e) {
+    return Failures.isUnreadable(e)
+        ? new InvalidCursorException(
+            "values of the types of the order required but the database cannot read those of "
+                + cursor
+                + ": "
+                + e.getMessage())
+        : e;
   }
 }

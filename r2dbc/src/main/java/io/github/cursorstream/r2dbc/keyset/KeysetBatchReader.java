@@ -2,14 +2,11 @@ package io.github.cursorstream.r2dbc.keyset;
 
 import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.CursorCodec;
-import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.cursor.Page;
 import io.github.cursorstream.r2dbc.internal.Connections;
-import io.github.cursorstream.r2dbc.internal.Failures;
 import io.github.cursorstream.r2dbc.internal.Identifiers;
 import io.github.cursorstream.r2dbc.keyset.PageReader.Cursors;
 import io.r2dbc.spi.Connection;
-import io.r2dbc.spi.R2dbcException;
 import io.r2dbc.spi.Row;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -79,19 +76,8 @@ final class KeysetBatchReader<T> implements KeysetBatches<T> {
                   : sql.run(connection, row -> BatchSql.values(keyset, given.size(), row)).single();
           return values
               .map(found -> position(keyset, found, cursor.isPrefix()))
-              .onErrorMap(R2dbcException.class, e -> unreadable(cursor, e));
+              .onErrorMap(e -> KeysetAccess.ofCursor(cursor, e));
         });
-  }
-
-  private static Throwable unreadable(Cursor cursor, R2dbcException e) {
-    String state = Failures.sqlState(e);
-    return state != null && state.startsWith("22")
-        ? new InvalidCursorException(
-            "values of the types of the order required but the database cannot read those of "
-                + cursor
-                + ": "
-                + e.getMessage())
-        : e;
   }
 
   @Override

@@ -4,7 +4,9 @@ import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.Page;
 import io.github.cursorstream.cursor.PageRequest;
 import io.github.cursorstream.cursor.PageSource;
+import io.github.cursorstream.r2dbc.internal.Failures;
 import io.github.cursorstream.r2dbc.keyset.PageReader.Cursors;
+import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Row;
 import java.util.List;
 import java.util.function.Consumer;
@@ -64,6 +66,7 @@ final class KeysetPages<T> implements PageSource<T> {
   Mono<Page<T>> page(
       @Nullable Cursor after, @Nullable Cursor upTo, @Nullable Consumer<Cursor> end) {
     boolean backwards = options.before() != null;
+    Cursor from = backwards ? options.before() : after;
     int size = options.pageSize();
     return access.ask(
         options,
@@ -73,15 +76,33 @@ final class KeysetPages<T> implements PageSource<T> {
           PageSql sql =
               query(
                   keyset,
-                  KeysetAccess.values(keyset, codec, backwards ? options.before() : after),
+                  KeysetAccess.values(keyset, codec, from),
                   KeysetAccess.values(keyset, codec, upTo),
                   looksAhead ? size + 1 : size);
           boolean tells = end != null && sql.canTellEnd();
           String text = tells ? sql.tellingEnd() : sql.text();
           return connection ->
               new PageReader<T>(keyset, codec, mapper, size, cursors, tells ? end : null)
-                  .read(connection, text, sql.binds(), backwards, looksAhead);
+                  .read(connection, text, sql.binds(), backwards, looksAhead)
+                  .onErrorResume(
+                      Failures::isUnreadable,
+                      e ->
+                          readable(keyset, connection, from, e)
+                              .then(readable(keyset, connection, upTo, e))
+                              .then(Mono.error(e)));
         });
+  }
+
+  /** Fails with what is wrong with the cursor, if it is that what the query failed of. */
+  private static Mono<Void> readable(
+      ResolvedKeyset keyset, Connection connection, @Nullable Cursor cursor, Throwable failure) {
+    BatchSql values = cursor == null ? null : BatchSql.canonical(keyset, keyset.values(cursor));
+    return cursor == null || values == null
+        ? Mono.empty()
+        : values
+            .run(connection, row -> true)
+            .then()
+            .onErrorMap(e -> Failures.isUnreadable(e) ? KeysetAccess.ofCursor(cursor, e) : failure);
   }
 
   private PageSql query(

@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
+import io.github.cursorstream.r2dbc.keyset.LoggedWarnings;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunHandle;
@@ -42,6 +43,8 @@ class FailuresIT extends Nodes {
           "CREATE FUNCTION slow(k text) RETURNS int VOLATILE LANGUAGE plpgsql AS"
               + " 'BEGIN PERFORM pg_sleep(0.04); RETURN 1; END'");
 
+  @RegisterExtension final LoggedWarnings logged = new LoggedWarnings(Runner.class);
+
   FailuresIT() {
     super(clean);
   }
@@ -69,6 +72,12 @@ class FailuresIT extends Nodes {
     assertThat(failed.deadLetters()).isEqualTo(2);
     assertThat(failed.error()).contains("good");
     assertThat(failed.inFlight()).isZero();
+    String name = failed.name();
+    assertThat(logged.messages())
+        .containsOnlyOnce("run " + name + " has failed")
+        .filteredOn(message -> message.startsWith("a row of run " + name + " became a dead letter"))
+        .hasSize(2)
+        .allMatch(message -> message.contains("good"));
     run.change(p -> p.deadLetters(4)).then(run.retry()).block(SOON);
     Run end = end(run);
     assertThat(end.state()).isEqualTo(RunState.SUCCEEDED);

@@ -14,6 +14,7 @@ import io.github.cursorstream.cursor.InvalidCursorException;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
 import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.spi.R2dbcException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.UUID;
@@ -91,6 +92,26 @@ class RefusalsIT {
     refused(ids(pool, Keyset.table("users")), Cursor.of("id", 1).and("email", 2), "\"email\"");
     refused(ids(pool, Keyset.table("users")), Cursor.of("id", null), "NOT NULL column \"id\"");
     refused(ids(pool, Keyset.table("users")), Cursor.of("id", "x"), "a value of type bigint");
+  }
+
+  @Test
+  void aCursorThatOnlyTheDatabaseCanReadIsRefusedByIt() {
+    database.execute(
+        "CREATE TABLE moments (at date NOT NULL, n numeric NOT NULL, id bigint PRIMARY KEY)",
+        "INSERT INTO moments VALUES ('2024-01-01', 1, 1)");
+    CursorBasedRepository<Long> byDay = ids(pool, Keyset.table("moments").orderBy(asc("at")));
+    refused(byDay, Cursor.of("at", "today-ish").and("id", 1), "today-ish");
+    refused(byDay, Cursor.of("at", "2024-02-30").and("id", 1), "2024-02-30");
+    CursorBasedRepository<Long> byNumber = ids(pool, Keyset.table("moments").orderBy(asc("n")));
+    refused(byNumber, Cursor.of("n", "x").and("id", 1), "cannot read those of");
+    // A row that the filter cannot read is not the cursor's fault.
+    CursorBasedRepository<Long> broken =
+        ids(pool, Keyset.table("moments").where("1 / (n - 1) > 0"));
+    for (Cursor cursor : List.of(Cursor.of("id", 0), Cursor.of("id", -1))) {
+      assertThatThrownBy(() -> read(broken, o -> o.after(cursor).upTo(Cursor.of("id", 9))))
+          .isInstanceOfSatisfying(
+              R2dbcException.class, e -> assertThat(e.getSqlState()).isEqualTo("22012"));
+    }
   }
 
   private static void refused(CursorBasedRepository<?> repository, Cursor cursor, String message) {
