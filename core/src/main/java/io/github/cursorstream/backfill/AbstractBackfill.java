@@ -93,17 +93,19 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
   }
 
   /**
-   * How many rows a batch covers. Defaults to 1,000.
+   * How many keys a batch covers, whether their rows satisfy a filter or not. Defaults to 1,000.
    *
-   * @param rows at least 1
+   * @param keys at least 1
    * @return a backfill with that
    */
-  public final S batchSize(int rows) {
-    return parameters(parameters -> parameters.batchSize(rows));
+  public final S batchSize(int keys) {
+    return parameters(parameters -> parameters.batchSize(keys));
   }
 
   /**
-   * How many batches are worked on at a time, over all nodes. Defaults to 1.
+   * How many batches are worked on at a time, over all nodes. Each node takes as many as it has
+   * {@linkplain io.github.cursorstream.run.RunnerOptions#maxConsumers room} for, 4 if nothing else
+   * is said. Defaults to 1.
    *
    * @param count at least 0
    * @return a backfill with that
@@ -123,7 +125,10 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
   }
 
   /**
-   * How often a batch is tried before its bad row is looked for. Defaults to 3.
+   * How often a batch is tried before its bad row is looked for. Failures that say nothing of its
+   * rows allow ten times as many: a broken connection, a server that restarts, a deadlock; over a
+   * table also each {@link java.io.IOException} and {@link java.util.concurrent.TimeoutException}
+   * of the work, such as those of a service that it calls. Defaults to 3.
    *
    * @param count at least 1
    * @return a backfill with that
@@ -231,6 +236,15 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
    * once</b>, again after a failure or the loss of a node, and its rows one by one or in halves if
    * one of them keeps failing. {@link Batch#id()} serves as idempotency key.
    *
+   * <p>All of a batch's work has the run's {@linkplain RunParameters#timeout timeout}, 1 min by
+   * default; what takes longer is cancelled, and done again in halves. So where each row is a call,
+   * batches are small. Work runs wherever its rows arrive, an event loop mostly: what blocks goes
+   * to another scheduler. It is cancelled too when the lease is lost, or taken away by a verb that
+   * forces.
+   *
+   * <p>A run counts the rows that the work reads; if it reads none, the sum of the numbers that it
+   * emits.
+   *
    * @param work of a batch; done when it completes
    * @return for a {@link io.github.cursorstream.run.Runner}
    */
@@ -239,10 +253,12 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
     BatchSource<T, B> source = source();
     return kind(
         source,
-        (store, lease, time) ->
-            counted(source.rows(lease), rows -> work.apply(source.batch(lease, rows)))
-                .timeout(lease.run().parameters().timeout())
-                .flatMap(rows -> store.complete(lease, rows, time)));
+        (store, lease, time) -> {
+          Duration timeout = lease.run().parameters().timeout();
+          return counted(source.rows(lease), rows -> work.apply(source.batch(lease, rows)))
+              .timeout(timeout, Mono.error(() -> new BatchTimeoutException(timeout)))
+              .flatMap(rows -> store.complete(lease, rows, time));
+        });
   }
 
   /**

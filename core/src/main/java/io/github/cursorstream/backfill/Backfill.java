@@ -6,9 +6,10 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Walks anything that can be read page by page, batch by batch, and resumes where it stopped. What
- * is to be done with a batch comes last, by {@link #process}; what that returns is given to a
- * {@link io.github.cursorstream.run.Runner}.
+ * Walks anything that can be read page by page, batch by batch, and resumes where it stopped; for
+ * tables see {@code Backfill} in package {@code io.github.cursorstream.r2dbc.backfill}. What is to
+ * be done with a batch comes last, by {@link #process}; what that returns is given to a {@link
+ * io.github.cursorstream.run.Runner}.
  *
  * <pre>{@code
  * Backfill.over("transcode", songs)

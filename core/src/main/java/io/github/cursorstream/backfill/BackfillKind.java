@@ -110,7 +110,7 @@ final class BackfillKind<T, B extends Batch<T>> implements RunKind {
 
   @Override
   public boolean isTimeout(Throwable failure) {
-    return source.isTimeout(failure);
+    return failure instanceof BatchTimeoutException || source.isTimeout(failure);
   }
 
   @Override

@@ -109,12 +109,15 @@ public interface BatchSource<T, B extends Batch<T>> {
   boolean isOfTheRows(Throwable failure);
 
   /**
-   * Whether a failure says that the batch took too long, so that smaller ones may pass.
+   * Whether a failure says that the batch took too long, so that smaller ones may pass; besides the
+   * run's own time limit.
    *
    * @param failure of this source, or of the work
    * @return true to cut the range at once
    */
-  boolean isTimeout(Throwable failure);
+  default boolean isTimeout(Throwable failure) {
+    return false;
+  }
 
   /**
    * Whether a failure must not be followed by another attempt.

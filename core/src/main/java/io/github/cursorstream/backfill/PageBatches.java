@@ -11,7 +11,6 @@ import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunParameters;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -162,11 +161,6 @@ final class PageBatches<T> implements BatchSource<T, Batch<T>> {
   @Override
   public boolean isOfTheRows(Throwable failure) {
     return !(failure instanceof UnreadablePageException);
-  }
-
-  @Override
-  public boolean isTimeout(Throwable failure) {
-    return failure instanceof TimeoutException;
   }
 
   @Override

@@ -12,8 +12,9 @@ import org.jspecify.annotations.Nullable;
  * @param start the position of the first item, to go back from; null if the source does not tell
  * @param cursor the position of the last item: the next page starts after it; null only on a last
  *     page that is empty, or whose source does not tell
- * @param last true if nothing was behind this page when it was read. False means that there may be
- *     more: a full page of a stream does not know
+ * @param last true if nothing was behind this page when it was read; of a page that was read
+ *     backwards, if nothing was before it. False means that there may be more: a full page of a
+ *     stream does not know
  * @param <T> the type of the items
  */
 public record Page<T>(

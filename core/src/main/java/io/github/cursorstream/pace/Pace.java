@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.Objects;
 
 /**
- * How fast work goes that is done in batches.
+ * How fast work goes that is done in batches. Not API: see {@code RunParameters}.
  *
  * @param pause how long a consumer rests between two batches; not negative
  * @param rowsPerSecond the most rows that all consumers together take, on average; 0 for no limit

@@ -1,4 +1,4 @@
-/** How fast: pauses, rate caps, batch sizes, health gates. */
+/** How fast: pauses and rate caps. */
 @NullMarked
 package io.github.cursorstream.pace;
 

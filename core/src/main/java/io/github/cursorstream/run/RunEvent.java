@@ -19,7 +19,7 @@ public record RunEvent(
 
   /** What can happen. */
   public enum Type {
-    /** It became known. */
+    /** It was created. */
     CREATED,
     /** Somebody started what was held. */
     ENQUEUED,

@@ -12,7 +12,12 @@ import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
-/** A run in somebody's hand: to look at it, and to steer it, from any node. */
+/**
+ * A run in somebody's hand: to look at it, and to steer it, from any node. What is said takes
+ * effect when it is subscribed to. A verb that cannot be done is refused by its {@link VerbResult},
+ * which is no error: look at {@link VerbResult#isAccepted}. A run that is not there is an {@link
+ * IllegalArgumentException}.
+ */
 public final class RunHandle {
 
   /** Ends {@link #events()}. */
@@ -73,9 +78,10 @@ public final class RunHandle {
   }
 
   /**
-   * Hands out no more batches; those in flight are finished.
+   * Hands out no more batches; those in flight are finished. It is PAUSING until they are, then
+   * PAUSED, as {@link #run} and {@link #events} tell.
    *
-   * @return what it did
+   * @return what it did, at once
    */
   public Mono<VerbResult> pause() {
     return say(Verb.PAUSE, null);
@@ -91,16 +97,18 @@ public final class RunHandle {
   }
 
   /**
-   * Ends it once the batches in flight are finished.
+   * Ends it once the batches in flight are finished. It is CANCELLING until they are; {@link
+   * #onFinish} waits for that.
    *
-   * @return what it did
+   * @return what it did, at once
    */
   public Mono<VerbResult> cancel() {
     return say(Verb.CANCEL, null);
   }
 
   /**
-   * Goes on after a failure, from where it stopped.
+   * Goes on after a failure, from where it stopped. Refused if another run of its name is there
+   * that has not ended.
    *
    * @return what it did
    */

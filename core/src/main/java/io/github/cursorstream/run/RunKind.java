@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 
 /**
- * The code of a kind of run. It alone can read positions. Not API: see the rooms that have some.
+ * The code of a kind of run, which a backfill makes for a {@link Runner}. It alone can read
+ * positions. Its methods are not API.
  */
 public interface RunKind {
 

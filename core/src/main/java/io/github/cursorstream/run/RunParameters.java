@@ -11,7 +11,7 @@ import java.util.Objects;
  * @param consumers how many batches are worked on at a time, over all nodes; 0 for none; defaults
  *     to 1
  * @param pause how long a consumer rests between its batches; defaults to none
- * @param rowsPerSecond the most rows that all consumers together take, on average; 0 for no limit,
+ * @param rowsPerSecond the most keys that all consumers together take, on average; 0 for no limit,
  *     which is the default
  * @param attempts how often a batch is tried as a whole before its bad row is looked for; defaults
  *     to 3
@@ -20,7 +20,8 @@ import java.util.Objects;
  * @param maxBackoff the longest such wait; defaults to 1 min
  * @param deadLetters how many rows may be put aside before the run fails; defaults to 0: the first
  *     row that keeps failing fails the run, which keeps its place
- * @param timeout how long a batch may take on the server; defaults to 1 min
+ * @param timeout how long the work of a batch may take; in a transaction each of its statements
+ *     too; defaults to 1 min
  */
 public record RunParameters(
     int batchSize,
@@ -53,7 +54,7 @@ public record RunParameters(
    * @param consumers how many batches are worked on at a time, over all nodes; 0 for none; defaults
    *     to 1
    * @param pause how long a consumer rests between its batches; defaults to none
-   * @param rowsPerSecond the most rows that all consumers together take, on average; 0 for no
+   * @param rowsPerSecond the most keys that all consumers together take, on average; 0 for no
    *     limit, which is the default
    * @param attempts how often a batch is tried as a whole before its bad row is looked for;
    *     defaults to 3
@@ -62,7 +63,8 @@ public record RunParameters(
    * @param maxBackoff the longest such wait; defaults to 1 min
    * @param deadLetters how many rows may be put aside before the run fails; defaults to 0: the
    *     first row that keeps failing fails the run, which keeps its place
-   * @param timeout how long a batch may take on the server; defaults to 1 min
+   * @param timeout how long the work of a batch may take; in a transaction each of its statements
+   *     too; defaults to 1 min
    * @throws IllegalArgumentException if one is out of its range
    */
   public RunParameters {

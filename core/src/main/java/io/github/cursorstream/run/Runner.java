@@ -89,10 +89,12 @@ public final class Runner {
   }
 
   /**
-   * Registers a kind and creates its run, unless it is there and has not ended.
+   * Registers a kind and creates its run, unless one of its name is there that has not ended: that
+   * one is joined as it is, with its state and its parameters. If the last one has ended, a new one
+   * does everything again, after a failure too; {@link RunHandle#retry} goes on instead.
    *
    * @param kind what to do
-   * @return the run, in hand
+   * @return cold: subscribe; the run, in hand. To cancel it does not stop the run
    */
   public Mono<RunHandle> start(RunKind kind) {
     return Mono.defer(
@@ -103,10 +105,11 @@ public final class Runner {
   }
 
   /**
-   * Registers a kind and creates its run, which waits for {@link Verb#START}.
+   * Registers a kind and creates its run, which waits for {@link Verb#START}; one of its name that
+   * has not ended is joined as it is, waiting or not.
    *
    * @param kind what to do
-   * @return the run, in hand
+   * @return cold: subscribe; the run, in hand
    */
   public Mono<RunHandle> enqueueHeld(RunKind kind) {
     return Mono.defer(
@@ -119,10 +122,12 @@ public final class Runner {
 
   /**
    * Starts a run and waits for its end: for tests, scripts and deployments. While it waits for
-   * another run, the log says so.
+   * another run, the log says so. One that it joined, and that is held or paused, it waits for
+   * until somebody lets it go on.
    *
    * @param kind what to do
-   * @return the run, succeeded; an error with its last failure if it ends in another way
+   * @return cold: subscribe; the run, succeeded; an error with its last failure if it ends in
+   *     another way
    */
   public Mono<Run> runToEnd(RunKind kind) {
     return start(kind)

@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  *     s
  * @param poll how often it looks for work that it was not told of, at least three times per lease;
  *     defaults to 500 ms
- * @param retention how long ago runs and what the log tells of them have ended that this node makes
- *     the store {@link RunStore#purge forget}; null to keep them for ever; defaults to 30 days
+ * @param retention the age from which on this node makes the store {@link RunStore#purge forget}
+ *     ended runs and their events; null to keep them for ever; defaults to 30 days
  */
 public record RunnerOptions(
     String owner, int maxConsumers, Duration lease, Duration poll, @Nullable Duration retention) {
@@ -33,9 +33,8 @@ public record RunnerOptions(
    *     10 s
    * @param poll how often it looks for work that it was not told of, at least three times per
    *     lease; defaults to 500 ms
-   * @param retention how long ago runs and what the log tells of them have ended that this node
-   *     makes the store {@link RunStore#purge forget}; null to keep them for ever; defaults to 30
-   *     days
+   * @param retention the age from which on this node makes the store {@link RunStore#purge forget}
+   *     ended runs and their events; null to keep them for ever; defaults to 30 days
    */
   public RunnerOptions {
     Objects.requireNonNull(owner, "owner");

@@ -10,9 +10,8 @@ import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.keyset.KeysetPlan;
 import io.github.cursorstream.r2dbc.store.PostgresRunStore;
-import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunHandle;
-import io.github.cursorstream.run.RunState;
+import io.github.cursorstream.run.RunKind;
 import io.github.cursorstream.run.Runner;
 import io.github.cursorstream.testing.TestDatabase;
 import io.github.cursorstream.testing.TestPostgres;
@@ -124,7 +123,9 @@ class ReadmeIT {
     results.add(
         users
             .explain()
-            .doOnNext(plan -> log.info(plan.plan())) // does it seek? which index is missing?
+            .doOnNext(
+                plan ->
+                    log.info(plan.seeks() + " " + plan.createIndex())) // or which index is missing
         );
     List<Long> all =
         database.query("SELECT id FROM users WHERE active AND country = 'PL' ORDER BY id").stream()
@@ -141,24 +142,37 @@ class ReadmeIT {
   }
 
   @Test
-  void theBackfillFillsEveryRow() {
+  void theBackfillFillsEveryRowOfTheFilterAndNoOther() {
     CursorBasedRepository<User> users = repository(connectionFactory);
-    PostgresRunStore store = PostgresRunStore.create(connectionFactory);
-    store.migrate().block();
     database.execute("ALTER TABLE users ADD COLUMN domain text");
+    PostgresRunStore store = PostgresRunStore.create(connectionFactory);
     Runner runner = Runner.create(store); // on each node, with the same backfills registered
-    Mono<RunHandle> backfill =
-        runner.start(
-            Backfill.over("fill-domain", users)
-                .batchSize(500)
-                .consumers(2)
-                .execute(
-                    range -> "UPDATE users SET domain = split_part(email, '@', 2) WHERE " + range));
-    Run done = backfill.flatMap(RunHandle::onFinish).block();
-    assertThat(done.state()).isEqualTo(RunState.SUCCEEDED);
-    assertThat(done.rows()).isEqualTo(4000);
-    assertThat(database.count("SELECT count(*) FROM users WHERE domain = 'example.com'"))
-        .isEqualTo(4000);
+    RunKind fillDomain =
+        Backfill.over("fill-domain", users)
+            .consumers(2)
+            .execute(
+                range -> // of all keys: your SQL repeats the repository's filter
+                "UPDATE users SET domain = split_part(email, '@', 2)"
+                        + " WHERE active AND country = 'PL' AND "
+                        + range);
+    store
+        .migrate() // installs the schema cursorstream, as Flyway or Liquibase can
+        .then(runner.start(fillDomain)) // on one node, the others register(fillDomain)
+        .flatMap(RunHandle::onFinish)
+        .subscribe(run -> log.info(run.state() + ", rows: " + run.rows()));
+
+    Awaitility.await()
+        .ignoreExceptions()
+        .until(() -> runner.ensureSucceeded("fill-domain").block(Duration.ofSeconds(5)) != null);
+    long expected = database.count("SELECT count(*) FROM users WHERE active AND country = 'PL'");
+    assertThat(store.latest("fill-domain").block().rows()).isEqualTo(expected);
+    assertThat(
+            database.count(
+                "SELECT count(*) FROM users WHERE domain = 'example.com'"
+                    + " AND active AND country = 'PL'"))
+        .isEqualTo(expected);
+    assertThat(database.count("SELECT count(*) FROM users WHERE domain IS NOT NULL"))
+        .isEqualTo(expected);
     runner.shutdown(Duration.ofSeconds(5)).block();
   }
 

@@ -21,9 +21,10 @@ import java.util.function.UnaryOperator;
 import org.reactivestreams.Publisher;
 
 /**
- * Walks a table batch by batch, and resumes where it stopped. What is to be done with a batch comes
- * last, by the verb that says the guarantee: {@link #process}, {@link #processInTransaction} or
- * {@link #execute}. What that returns is given to a {@link io.github.cursorstream.run.Runner}.
+ * Walks a table batch by batch, and resumes where it stopped; for other sources see {@link
+ * io.github.cursorstream.backfill.Backfill}. What is to be done with a batch comes last, by the
+ * verb that says the guarantee: {@link #process}, {@link #processInTransaction} or {@link
+ * #execute}. What that returns is given to a {@link io.github.cursorstream.run.Runner}.
  *
  * <p>A batch is a range of keys, of all keys, whether the rows satisfy the repository's filter or
  * not: so the work may make the filter false, or not. Keys that are inserted behind the place, or
@@ -42,7 +43,9 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
 
   /**
    * A backfill over a repository's rows, in its order: columns of one direction that are NOT NULL,
-   * such as a primary key.
+   * such as a primary key. A run over another order fails when it is opened. Over a {@link
+   * io.github.cursorstream.r2dbc.keyset.Keyset#query} there is {@link #process} alone, without
+   * {@link TableBatch#range}.
    *
    * @param name of the kind and of its runs; the same on all nodes
    * @param repository from {@link CursorBasedRepository#create}
@@ -120,9 +123,10 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
 
   /**
    * Begins again, when everything was done, if rows satisfy the repository's filter then, up to the
-   * table's present last key: each pass starts at the beginning, as keys may arrive anywhere. The
-   * run succeeds when there are none but those that were put aside. It fails if the work leaves a
-   * row as it was, or there would be no end. Defaults to one pass, up to the last key at the start.
+   * table's present last key, or {@link #upTo}: each pass starts at the beginning, as keys may
+   * arrive anywhere. The run succeeds when there are none but those that were put aside. It fails
+   * if the work leaves a row as it was, or there would be no end. Defaults to one pass, up to the
+   * last key at the start.
    *
    * @return a backfill with that
    * @throws InvalidKeysetException if the repository has no filter, for the work to make false
@@ -168,7 +172,26 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * Work on the database of the run's {@link PostgresRunStore}, in the transaction that records it
    * as done: each batch takes effect <b>exactly once</b>. The connection refuses to end the
    * transaction. Of a range that has grown to more than two to four times the batch size since it
-   * was cut, the batch reads and does the beginning; the rest is done next.
+   * was cut, the batch reads and does the beginning; the rest is done next. What the work sends
+   * after it has completed, as by a {@code subscribe()} of its own, is refused. Rows are counted,
+   * and work runs, as {@link #process} says.
+   *
+   * <pre>
+   * .processInTransaction(
+   *     (connection, batch) -&gt;
+   *         batch
+   *             .range("u", 1)
+   *             .flatMapMany(
+   *                 range -&gt; {
+   *                   Statement update =
+   *                       connection.createStatement("UPDATE users AS u SET … WHERE " + range.sql());
+   *                   for (int i = 0; i &lt; range.binds().size(); i++) {
+   *                     update.bind(i, range.binds().get(i));
+   *                   }
+   *                   return update.execute();
+   *                 })
+   *             .concatMap(Result::getRowsUpdated))
+   * </pre>
    *
    * @param work of a batch, on the connection it is given; done when it completes
    * @return for a runner

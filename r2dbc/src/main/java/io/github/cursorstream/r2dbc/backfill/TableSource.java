@@ -18,7 +18,6 @@ import io.r2dbc.spi.R2dbcTimeoutException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -189,7 +188,6 @@ record TableSource<T>(
   @Override
   public boolean isTimeout(Throwable failure) {
     return (failure instanceof R2dbcTimeoutException && !Failures.isOfThePool(failure))
-        || failure instanceof TimeoutException
         || Failures.QUERY_CANCELED.equals(Failures.sqlState(failure));
   }
 

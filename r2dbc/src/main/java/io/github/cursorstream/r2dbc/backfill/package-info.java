@@ -1,4 +1,4 @@
-/** Backfills over tables, and the ready-made ones. */
+/** Backfills over tables. */
 @NullMarked
 package io.github.cursorstream.r2dbc.backfill;
 

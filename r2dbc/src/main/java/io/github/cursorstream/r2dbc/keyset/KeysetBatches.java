@@ -13,7 +13,7 @@ import reactor.core.publisher.Mono;
 
 /**
  * What a backfill needs of a table: where it ends, where its batches end, and what is in one. Not
- * API.
+ * API, but for {@link Lock}.
  *
  * <p>A position is a cursor's token, bound to the order and not signed; only this type can read it.
  * A batch is a range of keys, behind {@code after} up to and including {@code upTo}. The order must
