@@ -168,7 +168,7 @@ final class Consumer {
   }
 
   private Mono<Void> extended(Run run) {
-    return kind.ends(run, many(run)).flatMap(ends -> store.extend(run.id(), run.tail(), ends));
+    return kind.ends(run, many(run)).flatMap(ends -> store.extend(run, ends));
   }
 
   /**

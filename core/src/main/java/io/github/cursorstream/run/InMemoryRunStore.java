@@ -251,11 +251,11 @@ public final class InMemoryRunStore implements RunStore {
   }
 
   @Override
-  public Mono<Void> extend(long run, @Nullable String tail, List<String> ends) {
+  public Mono<Void> extend(Run seen, List<String> ends) {
     List<String> found = List.copyOf(ends);
     return one(
         () -> {
-          known(run).ifPresent(known -> known.extend(tail, found));
+          known(seen.id()).ifPresent(known -> known.extend(seen, found));
           return null;
         });
   }

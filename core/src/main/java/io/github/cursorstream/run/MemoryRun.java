@@ -289,8 +289,10 @@ final class MemoryRun {
     }
   }
 
-  void extend(@Nullable String from, List<String> found) {
-    work.extend(from, found);
+  void extend(Run seen, List<String> found) {
+    if (seen.parameters().batchSize() == parameters.batchSize()) {
+      work.extend(seen, found);
+    }
   }
 
   /** The slots that can be taken now, by number. */
@@ -306,12 +308,13 @@ final class MemoryRun {
             .toList();
   }
 
-  /** What was left behind is not done any more if this run is to stop. */
+  /** What was left behind is not done any more if this run is to stop, or has failed. */
   void clearUp(String who) {
     Instant now = clock.instant();
     for (MemorySlot slot : List.copyOf(slots.values())) {
-      boolean stopping = state == RunState.PAUSING || state == RunState.CANCELLING;
-      if (stopping && slot.range != null && slot.isFree(now)) {
+      boolean stops =
+          state == RunState.PAUSING || state == RunState.CANCELLING || state == RunState.FAILED;
+      if (stops && slot.range != null && slot.isFree(now)) {
         logTakenOver(slot, who);
         slot.attempt++;
         giveBack(slot, who);

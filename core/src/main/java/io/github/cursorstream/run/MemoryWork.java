@@ -108,8 +108,8 @@ final class MemoryWork {
     }
   }
 
-  void extend(@Nullable String from, List<String> found) {
-    if (!hasMore() || !Objects.equals(from, tail)) {
+  void extend(Run seen, List<String> found) {
+    if (!hasMore() || !Objects.equals(seen.tail(), tail) || !Objects.equals(seen.stop(), stop())) {
       return;
     }
     if (found.isEmpty()) {

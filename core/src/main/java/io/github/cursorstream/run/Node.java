@@ -8,7 +8,6 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import reactor.core.Disposable;
-import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -33,7 +32,6 @@ final class Node {
   private final Set<Long> opening = ConcurrentHashMap.newKeySet();
   private final Teller teller;
   private final AtomicBoolean begun = new AtomicBoolean();
-  private final Disposable.Composite openings = Disposables.composite();
   private final Sinks.Empty<Void> stop = Sinks.empty();
   private final Sinks.Empty<Void> looked = Sinks.empty();
 
@@ -87,7 +85,6 @@ final class Node {
         () -> {
           stopping = true;
           stop.tryEmitEmpty();
-          openings.dispose();
           // Cut off, a look may have taken a slot that nobody works on until its lease runs out.
           Mono<Void> last =
               begun.get()
@@ -146,7 +143,10 @@ final class Node {
         .doOnNext(
             run -> {
               if (opening.add(run.id())) {
-                openings.add(open(run).doFinally(signal -> opening.remove(run.id())).subscribe());
+                open(run)
+                    .takeUntilOther(stop.asMono())
+                    .doFinally(signal -> opening.remove(run.id()))
+                    .subscribe();
               }
             })
         .then(Mono.defer(() -> fill(names)))

@@ -254,14 +254,14 @@ public interface RunStore {
   Mono<Void> refuse(long run, String error, String who);
 
   /**
-   * Adds ends of batches, if nobody has done so meanwhile.
+   * Adds ends of batches, unless the run has changed in what they were looked for by: its tail,
+   * where batches stop, and their size. Somebody may have added some meanwhile, or have moved it.
    *
-   * @param run which run
-   * @param tail behind which end they were looked for
+   * @param seen the run as it was when they were looked for
    * @param ends in order; none if there are no more, and the tail is where the work ends
    * @return done
    */
-  Mono<Void> extend(long run, @Nullable String tail, List<String> ends);
+  Mono<Void> extend(Run seen, List<String> ends);
 
   /**
    * Takes a slot that is free, or whose lease has run out, of a run that has something to do for

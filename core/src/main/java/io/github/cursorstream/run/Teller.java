@@ -7,8 +7,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
-import reactor.core.Disposable;
-import reactor.core.Disposables;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -32,7 +30,8 @@ final class Teller {
   private final Map<String, RunKind> kinds;
   private final RunnerOptions options;
   private final Set<Sinks.Empty<Void>> loops = ConcurrentHashMap.newKeySet();
-  private final Disposable.Composite running = Disposables.composite();
+  private final Sinks.Empty<Void> end = Sinks.empty();
+  private volatile boolean ended;
 
   Teller(RunStore store, Map<String, RunKind> kinds, RunnerOptions options) {
     this.store = store;
@@ -42,7 +41,7 @@ final class Teller {
 
   /** Begins with what there is to tell, while there is room. */
   Mono<Void> look() {
-    return loops.size() >= AT_ONCE || running.isDisposed()
+    return loops.size() >= AT_ONCE || ended
         ? Mono.empty()
         : next()
             .flatMap(
@@ -64,19 +63,18 @@ final class Teller {
 
   /** A life-cycle edge: goes on by itself while there is something to tell. */
   private void begin(Telling first) {
-    Sinks.Empty<Void> ended = Sinks.empty();
-    loops.add(ended);
-    running.add(
-        Mono.just(first)
-            .expand(telling -> tell(telling).then(Mono.defer(this::next)))
-            .doFinally(
-                signal -> {
-                  loops.remove(ended);
-                  ended.tryEmitEmpty();
-                })
-            .subscribe(
-                told -> {},
-                e -> log.debug("looking for what is to be told failed: {}", e.toString())));
+    Sinks.Empty<Void> loop = Sinks.empty();
+    loops.add(loop);
+    Mono.just(first)
+        .expand(telling -> tell(telling).then(Mono.defer(this::next)))
+        .takeUntilOther(end.asMono())
+        .doFinally(
+            signal -> {
+              loops.remove(loop);
+              loop.tryEmitEmpty();
+            })
+        .subscribe(
+            told -> {}, e -> log.debug("looking for what is to be told failed: {}", e.toString()));
   }
 
   /** Tells what there is to tell, for as long as the patience lasts. */
@@ -91,7 +89,11 @@ final class Teller {
               log.warn("what is left is to be told by others: {}", e.toString());
               return Mono.empty();
             })
-        .doFinally(signal -> running.dispose());
+        .doFinally(
+            signal -> {
+              ended = true;
+              end.tryEmitEmpty();
+            });
   }
 
   private Mono<Void> tell(Telling telling) {

@@ -80,6 +80,7 @@ interface RunChangeContract extends RunStoreUnderTest {
     TestRuns runs = runs();
     Run run = runs.ready(9, 1);
     Lease lease = runs.take();
+    Run before = runs.run(run);
 
     Run changed = runs.change(run, now -> now.batchSize(4));
 
@@ -89,11 +90,11 @@ interface RunChangeContract extends RunStoreUnderTest {
     assertThat(changed.hasMore()).isTrue();
     assertThat(changed.inFlight()).isEqualTo(1);
     // Whoever was looking behind the old tail comes too late.
-    runs.extend(run, 9, 10);
+    getOrNull(store().extend(before, List.of("10")));
     assertThat(runs.run(run).ahead()).isZero();
     lease = runs.complete(lease);
     assertThat(lease.range()).isNull();
-    getOrNull(store().extend(run.id(), "1", List.of("5", "9")));
+    getOrNull(store().extend(runs.run(run), List.of("5", "9")));
     runs.release(lease);
     assertThat(ranges(runs.drain())).containsExactly(new Range("1", "5"), new Range("5", "9"));
     assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
@@ -102,11 +103,15 @@ interface RunChangeContract extends RunStoreUnderTest {
   @Test
   default void anotherBatchSizeBeforeTheFirstBatchBeginsAnew() {
     TestRuns runs = runs();
-    Run run = runs.ready(9, 1);
+    Run opened = runs.opened(9, RunParameters.DEFAULTS.consumers(1));
+    Run run = opened;
+    runs.extend(run, 0, 9);
     runs.change(run, now -> now.batchSize(4));
 
     assertThat(runs.run(run).tail()).isEqualTo("0");
-    getOrNull(store().extend(run.id(), "0", List.of("4", "9")));
+    getOrNull(store().extend(opened, TestRuns.ends(0, 9))); // Whoever has looked for the old ones.
+    assertThat(runs.run(run).ahead()).isZero();
+    getOrNull(store().extend(runs.run(run), List.of("4", "9")));
     assertThat(ranges(runs.drain())).containsExactly(new Range("0", "4"), new Range("4", "9"));
   }
 

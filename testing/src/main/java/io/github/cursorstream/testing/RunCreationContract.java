@@ -249,8 +249,8 @@ interface RunCreationContract extends RunStoreUnderTest {
     TestRuns runs = runs();
     Run run = runs.created(RunParameters.DEFAULTS);
     String upper = AWKWARD + "2";
-    get(store().open(run.id(), AWKWARD, upper, "node"));
-    getOrNull(store().extend(run.id(), AWKWARD, List.of(AWKWARD + "1", upper)));
+    run = get(store().open(run.id(), AWKWARD, upper, "node"));
+    getOrNull(store().extend(run, List.of(AWKWARD + "1", upper)));
 
     assertThat(TestRuns.ranges(runs.drain()))
         .containsExactly(new Range(AWKWARD, AWKWARD + "1"), new Range(AWKWARD + "1", upper));

@@ -47,8 +47,8 @@ interface RunHandOutContract extends RunStoreUnderTest {
   default void theFirstRangeBeginsWhereTheRunDoes() {
     TestRuns runs = runs();
     Run run = runs.created(RunParameters.DEFAULTS);
-    get(store().open(run.id(), null, "1", "node"));
-    getOrNull(store().extend(run.id(), null, List.of("1")));
+    run = get(store().open(run.id(), null, "1", "node"));
+    getOrNull(store().extend(run, List.of("1")));
 
     assertThat(ranges(runs.drain())).containsExactly(new Range(null, "1"));
     assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
@@ -145,8 +145,8 @@ interface RunHandOutContract extends RunStoreUnderTest {
     assertThat(runs.run(run).tail()).isEqualTo("3");
 
     runs.take();
-    getOrNull(store().extend(run.id(), null, ends(0, 9)));
-    getOrNull(store().extend(run.id(), "1", ends(1, 9)));
+    getOrNull(store().extend(runs.seen(run, null), ends(0, 9)));
+    getOrNull(store().extend(runs.seen(run, "1"), ends(1, 9)));
     runs.extend(run, 3, 4);
     runs.extend(run, 3, 4);
 
@@ -162,10 +162,10 @@ interface RunHandOutContract extends RunStoreUnderTest {
     TestRuns runs = runs();
     Run run = runs.opened(9, RunParameters.DEFAULTS);
     runs.extend(run, 0, 2);
-    getOrNull(store().extend(run.id(), "1", List.of()));
+    getOrNull(store().extend(runs.seen(run, "1"), List.of()));
     assertThat(runs.run(run).hasMore()).as("of another tail").isTrue();
 
-    getOrNull(store().extend(run.id(), "2", List.of()));
+    getOrNull(store().extend(runs.seen(run, "2"), List.of()));
     runs.extend(run, 2, 3);
     assertThat(runs.run(run).upper()).isEqualTo("2");
     assertThat(runs.run(run).hasMore()).isFalse();
@@ -181,7 +181,7 @@ interface RunHandOutContract extends RunStoreUnderTest {
       Run run = runs.created(RunParameters.DEFAULTS);
       get(store().open(run.id(), start, "9", "node"));
       Lease lease = runs.take();
-      getOrNull(store().extend(run.id(), start, List.of()));
+      getOrNull(store().extend(runs.seen(run, start), List.of()));
 
       assertThat(runs.complete(lease).run().state()).isEqualTo(RunState.SUCCEEDED);
       assertThat(runs.run(run).batches()).isZero();
@@ -195,7 +195,7 @@ interface RunHandOutContract extends RunStoreUnderTest {
     runs.extend(run, 0, 1);
     runs.release(runs.complete(runs.take()));
     assertThat(runs.state(run)).isEqualTo(RunState.RUNNING);
-    getOrNull(store().extend(run.id(), "1", List.of()));
+    getOrNull(store().extend(runs.seen(run, "1"), List.of()));
 
     Lease lease = runs.take();
     assertThat(lease.range()).isNull();

@@ -111,11 +111,23 @@ interface RunMoveContract extends RunStoreUnderTest {
               assertThat(event.detail()).isEqualTo("why");
             });
     runs.extend(run, 0, 2);
-    runs.extend(run, 2, 4); // Somebody who looked before.
+    runs.extend(run, 2, 4); // Somebody who looked further.
     assertThat(runs.run(run).ahead()).isEqualTo(2);
     assertThat(walk(runs, run)).containsExactly(step(1), step(2), step(5), step(6), step(7));
     assertThat(runs.run(run).position()).isEqualTo("9");
     assertThat(runs.state(run)).isEqualTo(RunState.SUCCEEDED);
+  }
+
+  @Test
+  default void endsThatWereLookedForBeforeItWasMovedAreNotAdded() {
+    TestRuns runs = runs();
+    Run run = runs.opened(9, RunParameters.DEFAULTS);
+    Run before = runs.run(run);
+    moved(run, skipping("0", 0, range(2, 4)));
+    getOrNull(store().extend(before, List.of("3", "6", "9")));
+    assertThat(runs.run(run).ahead()).isZero();
+    assertThat(walk(runs, run))
+        .containsExactly(step(1), step(2), step(5), step(6), step(7), step(8), step(9));
   }
 
   @Test

@@ -98,8 +98,7 @@ interface RunRaceContract extends RunStoreUnderTest {
           } else if (lease.run().hasMore() && lease.run().state() == RunState.RUNNING) {
             int tail = Integer.parseInt(Objects.requireNonNull(lease.run().tail()));
             int upper = Integer.parseInt(Objects.requireNonNull(lease.run().upper()));
-            getOrNull(
-                runs.store.extend(run.id(), "" + tail, ends(tail, Math.min(upper, tail + 7))));
+            getOrNull(runs.store.extend(lease.run(), ends(tail, Math.min(upper, tail + 7))));
             lease = get(runs.store.complete(lease, 0, LONG));
           } else {
             runs.release(lease);

@@ -59,8 +59,8 @@ interface RunRestContract extends RunStoreUnderTest {
   default void whatIsLeftMayBeginWithTheRun() {
     TestRuns runs = runs();
     Run run = runs.created(RunParameters.DEFAULTS);
-    get(store().open(run.id(), null, "1", "node"));
-    getOrNull(store().extend(run.id(), null, List.of("1")));
+    run = get(store().open(run.id(), null, "1", "node"));
+    getOrNull(store().extend(run, List.of("1")));
     Range left = new Range(null, "0.5");
 
     assertThat(get(store().complete(runs.take(), done(1, Duration.ZERO, left), LONG)).range())

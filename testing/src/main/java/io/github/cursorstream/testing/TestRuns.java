@@ -88,7 +88,37 @@ final class TestRuns {
   }
 
   void extend(Run run, int tail, int last) {
-    getOrNull(store.extend(run.id(), "" + tail, ends(tail, last)));
+    getOrNull(store.extend(seen(run, "" + tail), ends(tail, last)));
+  }
+
+  /** The run as somebody saw it when its tail was another, perhaps. */
+  Run seen(Run run, @Nullable String tail) {
+    Run now = run(run);
+    return new Run(
+        now.id(),
+        now.name(),
+        now.kind(),
+        now.arguments(),
+        now.state(),
+        now.parameters(),
+        now.dependsOn(),
+        now.gate(),
+        now.start(),
+        now.position(),
+        tail,
+        now.upper(),
+        now.stop(),
+        now.ahead(),
+        now.inFlight(),
+        now.waiting(),
+        now.rows(),
+        now.batches(),
+        now.failures(),
+        now.deadLetters(),
+        now.error(),
+        now.createdAt(),
+        now.startedAt(),
+        now.endedAt());
   }
 
   static List<String> ends(int tail, int last) {

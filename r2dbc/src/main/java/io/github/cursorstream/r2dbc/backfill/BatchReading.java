@@ -32,8 +32,11 @@ final class BatchReading<T> {
 
   private volatile @Nullable BatchRows<T> read;
 
-  /** Whether the work does something with all of the range, whatever it reads. */
-  private volatile boolean whole;
+  /** What the rows are of, once they are asked for. */
+  private @Nullable Mono<BatchRows<T>> reading;
+
+  /** Whether the work does something with all of the range, whatever it reads then. */
+  private boolean whole;
 
   BatchReading(TableSource<T> source, Lease lease, Connection connection) {
     this.source = source;
@@ -44,19 +47,34 @@ final class BatchReading<T> {
 
   /** To be read once: what it says the second time would be another part of the range. */
   Flux<T> rows() {
-    return Mono.defer(
-            () ->
-                source
-                    .batches()
-                    .rows(connection, range.after(), range.upTo(), source.lock(), most()))
-        .doOnNext(found -> read = found)
-        .flatMapIterable(BatchRows::items);
+    return Mono.defer(this::begun).flatMapIterable(BatchRows::items);
+  }
+
+  private synchronized Mono<BatchRows<T>> begun() {
+    Mono<BatchRows<T>> begun =
+        source
+            .batches()
+            .rows(connection, range.after(), range.upTo(), source.lock(), most())
+            .doOnNext(found -> read = found)
+            .cache();
+    reading = begun;
+    return begun;
   }
 
   /** A power of two: of few different ones, as each makes a statement of its own. */
   private int most() {
     long fewTimes = 4L * Integer.highestOneBit(parameters.batchSize());
     return whole ? Integer.MAX_VALUE : (int) Math.min(fewTimes, Integer.MAX_VALUE);
+  }
+
+  /** Where the work ends that goes by the range: with the rows, if they were asked for before. */
+  private synchronized Mono<String> end() {
+    Mono<BatchRows<T>> begun = reading;
+    if (begun == null) {
+      whole = true;
+      return Mono.just(range.upTo());
+    }
+    return begun.map(BatchRows::upTo);
   }
 
   /** The range, or what of it was read. */
@@ -71,10 +89,8 @@ final class BatchReading<T> {
                         + " but it asked for its range, which holds those that are skipped;"
                         + " use a lock that waits"));
           }
-          BatchRows<T> found = read;
-          whole = found == null;
-          String upTo = found == null ? range.upTo() : found.upTo();
-          return source.batches().predicate(range.after(), upTo, alias, firstBind);
+          return end()
+              .flatMap(upTo -> source.batches().predicate(range.after(), upTo, alias, firstBind));
         });
   }
 

@@ -36,8 +36,8 @@ final class BorrowedConnections implements Connections {
   private static final Duration GOODBYE = Duration.ofSeconds(1);
 
   /**
-   * How long a time-out is kept back while its connection is ended. A server that can be reached
-   * has ended the statement by then; what takes longer goes on behind.
+   * How long a failure is kept back while its connection is ended. A server that can be reached has
+   * ended the statement by then; what takes longer goes on behind.
    */
   private static final Duration COURTESY = Duration.ofMillis(100);
 
@@ -157,14 +157,23 @@ final class BorrowedConnections implements Connections {
     }
   }
 
+  /**
+   * One that is still in a transaction is ended: its ROLLBACK was lost, or refused by the driver,
+   * whose queue holds 256 statements. The next borrower would be told that it is aborted.
+   */
   private static Mono<Void> giveBack(Connection connection) {
+    return Mono.defer(() -> connection.isAutoCommit() ? close(connection) : destroySoon(connection))
+        .onErrorResume(e -> logged("close", e));
+  }
+
+  private static Mono<Void> close(Connection connection) {
     // What was read is read: a failure to close must not turn it into an error.
     return Mono.defer(() -> Mono.from(connection.close())).onErrorResume(e -> logged("close", e));
   }
 
   private static Mono<Void> afterFailure(Lease lease, Throwable failure) {
     if (failure instanceof TimeLimit || lease.silent) {
-      return destroy(lease.connection).cache().timeout(COURTESY, Mono.empty());
+      return destroySoon(lease.connection);
     }
     // The driver's failures end the statement; those of a mapper leave it running.
     return failure instanceof PostgresqlException
@@ -211,6 +220,11 @@ final class BorrowedConnections implements Connections {
     return physical == null ? Mono.empty() : physical.cancelRequest();
   }
 
+  /** Goes on behind, if it takes long. */
+  private static Mono<Void> destroySoon(Connection connection) {
+    return destroy(connection).cache().timeout(COURTESY, Mono.empty());
+  }
+
   /**
    * Ends the server's work and the socket. Closing only the pooled connection would put one that no
    * longer answers back into the pool.
@@ -220,7 +234,7 @@ final class BorrowedConnections implements Connections {
     Mono<Void> goodbye = physical == null ? Mono.empty() : physical.close();
     return Mono.when(bounded("cancel", cancelRequest(connection)), bounded("close", goodbye))
         .subscribeOn(loop(connection))
-        .then(bounded("close", giveBack(connection)));
+        .then(bounded("close", close(connection)));
   }
 
   private static Mono<Void> bounded(String what, Mono<Void> goodbye) {

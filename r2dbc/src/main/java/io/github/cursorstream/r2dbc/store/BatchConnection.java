@@ -4,12 +4,19 @@ import io.r2dbc.spi.Batch;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionMetadata;
 import io.r2dbc.spi.IsolationLevel;
+import io.r2dbc.spi.Readable;
 import io.r2dbc.spi.Result;
+import io.r2dbc.spi.Row;
+import io.r2dbc.spi.RowMetadata;
 import io.r2dbc.spi.Statement;
 import io.r2dbc.spi.TransactionDefinition;
 import io.r2dbc.spi.ValidationDepth;
 import java.time.Duration;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
 /**
@@ -20,24 +27,13 @@ import reactor.core.publisher.Mono;
 final class BatchConnection implements Connection {
 
   private final Connection connection;
-  private final Mono<Void> open;
-  private volatile boolean over;
+  private final Mono<Void> begun;
+  private final SendingGate gate;
 
-  BatchConnection(Connection connection, Mono<Void> begun) {
+  BatchConnection(Connection connection, Mono<Void> begun, SendingGate gate) {
     this.connection = connection;
-    this.open = begun.then(Mono.defer(() -> over ? late() : Mono.empty()));
-  }
-
-  /** The work has ended: nothing more of it belongs to the transaction. */
-  void end() {
-    over = true;
-  }
-
-  private static Mono<Void> late() {
-    return Mono.error(
-        new IllegalStateException(
-            "a batch's connection must be used before the work ends but a statement came after;"
-                + " make it part of the Publisher that the work returns"));
+    this.begun = begun;
+    this.gate = gate;
   }
 
   private static Mono<Void> refused(String what) {
@@ -87,17 +83,17 @@ final class BatchConnection implements Connection {
 
   @Override
   public Batch createBatch() {
-    return new OpenBatch(connection.createBatch(), open);
+    return new OpenBatch(connection.createBatch());
   }
 
   @Override
   public Publisher<Void> createSavepoint(String name) {
-    return open.then(Mono.defer(() -> Mono.from(connection.createSavepoint(name))));
+    return sent(Mono.defer(() -> Mono.from(connection.createSavepoint(name)))).then();
   }
 
   @Override
   public Statement createStatement(String sql) {
-    return new OpenStatement(connection.createStatement(sql), open);
+    return new OpenStatement(connection.createStatement(sql));
   }
 
   @Override
@@ -117,12 +113,13 @@ final class BatchConnection implements Connection {
 
   @Override
   public Publisher<Void> releaseSavepoint(String name) {
-    return open.then(Mono.defer(() -> Mono.from(connection.releaseSavepoint(name))));
+    return sent(Mono.defer(() -> Mono.from(connection.releaseSavepoint(name)))).then();
   }
 
   @Override
   public Publisher<Void> rollbackTransactionToSavepoint(String name) {
-    return open.then(Mono.defer(() -> Mono.from(connection.rollbackTransactionToSavepoint(name))));
+    return sent(Mono.defer(() -> Mono.from(connection.rollbackTransactionToSavepoint(name))))
+        .then();
   }
 
   @Override
@@ -137,8 +134,8 @@ final class BatchConnection implements Connection {
 
   /** The driver would set it for the session, and so for whoever borrows the connection next. */
   private Mono<Void> setLocal(String name, Duration timeout) {
-    return open.then(
-        Transaction.sent(connection, "SET LOCAL " + name + " = " + timeout.toMillis()));
+    return sent(Transaction.sent(connection, "SET LOCAL " + name + " = " + timeout.toMillis()))
+        .then();
   }
 
   @Override
@@ -146,7 +143,21 @@ final class BatchConnection implements Connection {
     return connection.validate(depth);
   }
 
-  private record OpenBatch(Batch batch, Mono<Void> open) implements Batch {
+  private <T> Flux<T> sent(Publisher<T> statement) {
+    return begun.thenMany(gate.through(statement));
+  }
+
+  private Flux<Result> results(Publisher<? extends Result> results) {
+    return sent(results).map(OpenResult::new);
+  }
+
+  private final class OpenBatch implements Batch {
+
+    private final Batch batch;
+
+    OpenBatch(Batch batch) {
+      this.batch = batch;
+    }
 
     @Override
     public Batch add(String sql) {
@@ -156,11 +167,17 @@ final class BatchConnection implements Connection {
 
     @Override
     public Publisher<? extends Result> execute() {
-      return open.thenMany(batch.execute());
+      return results(batch.execute());
     }
   }
 
-  private record OpenStatement(Statement statement, Mono<Void> open) implements Statement {
+  private final class OpenStatement implements Statement {
+
+    private final Statement statement;
+
+    OpenStatement(Statement statement) {
+      this.statement = statement;
+    }
 
     @Override
     public Statement add() {
@@ -206,7 +223,42 @@ final class BatchConnection implements Connection {
 
     @Override
     public Publisher<? extends Result> execute() {
-      return open.thenMany(statement.execute());
+      return results(statement.execute());
+    }
+  }
+
+  /** A statement with values is sent when its result is asked for what it is. */
+  private final class OpenResult implements Result {
+
+    private final Result result;
+
+    OpenResult(Result result) {
+      this.result = result;
+    }
+
+    @Override
+    public Publisher<Long> getRowsUpdated() {
+      return gate.through(result.getRowsUpdated());
+    }
+
+    @Override
+    public <T> Publisher<T> map(BiFunction<Row, RowMetadata, ? extends T> mapping) {
+      return gate.through(result.map(mapping));
+    }
+
+    @Override
+    public <T> Publisher<T> map(Function<? super Readable, ? extends T> mapping) {
+      return gate.through(result.map(mapping));
+    }
+
+    @Override
+    public Result filter(Predicate<Segment> filter) {
+      return new OpenResult(result.filter(filter));
+    }
+
+    @Override
+    public <T> Publisher<T> flatMap(Function<Segment, ? extends Publisher<? extends T>> mapping) {
+      return gate.through(result.flatMap(mapping));
     }
   }
 }

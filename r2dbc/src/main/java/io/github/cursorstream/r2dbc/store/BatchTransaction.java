@@ -26,21 +26,28 @@ final class BatchTransaction {
       Lease lease,
       BiFunction<Connection, Connection, Mono<BatchDone>> work,
       Duration time) {
+    SendingGate gate = new SendingGate();
     return Mono.usingWhen(
         Mono.just(connection),
         c -> {
           Mono<Void> begun = Transaction.sent(c, begin(lease, time)).cache();
           Mono<BatchDone> worked =
-              Mono.using(
-                  () -> new BatchConnection(c, begun),
-                  batch -> work.apply(c, batch),
-                  BatchConnection::end);
+              Mono.defer(
+                  () ->
+                      work.apply(
+                          new BatchConnection(c, Mono.empty(), gate),
+                          new BatchConnection(c, begun, gate)));
           return Mono.zip(begun.thenReturn(true), worked, (yes, done) -> done)
-              .flatMap(done -> completeAndCommit(c, lease, done, time));
+              .flatMap(done -> gate.shut().then(completeAndCommit(c, lease, done, time)));
         },
         c -> Mono.empty(),
-        (c, failure) -> Transaction.sent(c, "ROLLBACK").onErrorComplete(),
-        c -> Transaction.sent(c, "ROLLBACK").onErrorComplete());
+        (c, failure) -> rollBack(c, gate),
+        c -> rollBack(c, gate));
+  }
+
+  /** If it cannot be sent, the connection is ended by whoever lent it. */
+  private static Mono<Void> rollBack(Connection connection, SendingGate gate) {
+    return gate.shut().then(Transaction.sent(connection, "ROLLBACK")).onErrorComplete();
   }
 
   static String[] begin(Lease lease, Duration time) {

@@ -372,7 +372,7 @@ public final class PostgresRunStore implements RunStore {
   }
 
   @Override
-  public Mono<Void> extend(long run, @Nullable String tail, List<String> ends) {
+  public Mono<Void> extend(Run seen, List<String> ends) {
     return query(
             """
             UPDATE cursorstream.run SET ends = ends || $3::text[],
@@ -381,12 +381,15 @@ public final class PostgresRunStore implements RunStore {
             WHERE id = $1 AND block >= (SELECT block FROM cursorstream.run WHERE id = $1
                 ORDER BY block DESC LIMIT 1)
               AND tail IS NOT DISTINCT FROM $2::text
-              AND tail IS DISTINCT FROM coalesce(skip_after[skips_passed + 1], upper)
+              AND coalesce(skip_after[skips_passed + 1], upper) IS NOT DISTINCT FROM $4::text
+              AND tail IS DISTINCT FROM $4::text AND batch_size = $5
             RETURNING id""",
             row -> true,
-            run,
-            Statements.text(tail),
-            ends.toArray(String[]::new))
+            seen.id(),
+            Statements.text(seen.tail()),
+            ends.toArray(String[]::new),
+            Statements.text(seen.stop()),
+            seen.parameters().batchSize())
         .then();
   }
 

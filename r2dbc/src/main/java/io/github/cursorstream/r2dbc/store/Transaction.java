@@ -20,9 +20,10 @@ final class Transaction {
         Mono.just(connection),
         c -> begin.then(work),
         c -> commit,
-        (c, failure) -> sent(c, "ROLLBACK"),
+        // What it fails of is told already; a connection that is left in a transaction is ended.
+        (c, failure) -> sent(c, "ROLLBACK").onErrorComplete(),
         // Unasked whether it has begun: that may be on its way.
-        c -> sent(c, "ROLLBACK"));
+        c -> sent(c, "ROLLBACK").onErrorComplete());
   }
 
   /** Statements in one message, which the server does one after the other. */

@@ -147,7 +147,7 @@ CREATE INDEX telling_untold ON cursorstream.telling (run) WHERE told < logged;
 CREATE FUNCTION cursorstream.tell() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE cursorstream.telling SET logged = NEW.id WHERE run = NEW.run;
+  UPDATE cursorstream.telling SET logged = greatest(logged, NEW.id) WHERE run = NEW.run;
   PERFORM pg_notify('cursorstream', NEW.run::text);
   RETURN NULL;
 END
@@ -694,13 +694,15 @@ BEGIN
       NULL; -- its own time-outs will end it
     END;
   END LOOP;
-  -- What was left behind in a run that is to stop is not done any more, which needs nobody's code.
+  -- What was left behind in a run that is to stop, or has failed, is not done any more, which needs
+  -- nobody's code.
   FOR c IN
     SELECT s.* FROM cursorstream.consumer AS s JOIN cursorstream.run AS r ON r.id = s.run
       WHERE s.upto IS NOT NULL AND s.lease_until < clock_timestamp()
-        AND r.state IN ('PAUSING', 'CANCELLING')
+        AND r.state IN ('PAUSING', 'CANCELLING', 'FAILED')
       ORDER BY s.run, s.number FOR UPDATE OF s SKIP LOCKED
   LOOP
+    PERFORM FROM cursorstream.run WHERE id = c.run FOR UPDATE; -- whose log is in order
     INSERT INTO cursorstream.event (run, type, who, detail)
       VALUES (c.run, 'TAKEN_OVER', p_owner, 'consumer ' || c.number || ' of ' || c.owner);
     UPDATE cursorstream.consumer SET owner = p_owner, attempt = attempt + 1

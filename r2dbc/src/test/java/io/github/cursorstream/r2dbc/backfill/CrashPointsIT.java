@@ -241,7 +241,7 @@ class CrashPointsIT {
     store
         .create(wanted, "test")
         .flatMap(run -> store.open(run.id(), start, String.valueOf(last), "test"))
-        .flatMap(run -> store.extend(run.id(), start, Objects.requireNonNull(ends)))
+        .flatMap(run -> store.extend(run, Objects.requireNonNull(ends)))
         .block();
     clean.database().execute("UPDATE cursorstream.consumer SET epoch = 1000, serial = 1000");
     return store.take("test", Set.of("kind"), LEASE).block();

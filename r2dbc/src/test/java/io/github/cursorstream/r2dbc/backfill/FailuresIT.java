@@ -7,6 +7,7 @@ import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
 import io.github.cursorstream.r2dbc.keyset.CursorBasedRepository;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.keyset.LoggedWarnings;
+import io.github.cursorstream.run.DeadLetter;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunEvent;
 import io.github.cursorstream.run.RunHandle;
@@ -16,12 +17,14 @@ import io.github.cursorstream.run.Runner;
 import io.r2dbc.pool.ConnectionPool;
 import io.r2dbc.pool.ConnectionPoolConfiguration;
 import io.r2dbc.spi.Connection;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -85,6 +88,38 @@ class FailuresIT extends Nodes {
     assertThat(run.deadLetters().count().block(SOON)).isEqualTo(4);
     assertThat(count("SELECT count(*) FROM t WHERE n = 1")).isEqualTo(96);
     assertThat(count("SELECT max(n) FROM t")).isEqualTo(1);
+  }
+
+  /** The driver refuses a ROLLBACK while 256 statements wait for their answers. */
+  @Test
+  void oneOfManyStatementsThatFailsLeavesNoConnectionInATransaction() {
+    table("t", 300);
+    bad("id = 10");
+    Runner runner = runner(clean.pool(2), options -> options);
+    RunHandle run =
+        start(
+            runner,
+            over("t")
+                .batchSize(300)
+                .attempts(1)
+                .deadLetters(1)
+                .processInTransaction(
+                    (connection, batch) ->
+                        batch
+                            .rows()
+                            .flatMap(
+                                id ->
+                                    Flux.from(
+                                            connection
+                                                .createStatement(
+                                                    "UPDATE t SET n = n + 1 WHERE id = $1")
+                                                .bind("$1", id)
+                                                .execute())
+                                        .flatMap(result -> result.getRowsUpdated()))));
+    Run done = end(run);
+    assertThat(done.state()).as(done.error()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(done.deadLetters()).isEqualTo(1);
+    assertThat(count("SELECT count(*) FROM t WHERE n = 1")).isEqualTo(299);
   }
 
   @Test
@@ -203,7 +238,31 @@ class FailuresIT extends Nodes {
     Run end = end(run);
     assertThat(end.state()).isEqualTo(RunState.SUCCEEDED);
     assertThat(end.rows()).isEqualTo(3);
-    assertThat(run.deadLetters().single().block(SOON).row()).contains("\"id\": 3");
+    DeadLetter put = run.deadLetters().single().block(SOON);
+    assertThat(put.row()).contains("\"id\": 3");
+    assertThat(put.error()).contains("the run's timeout required but after PT0.2S", "smaller");
+  }
+
+  @ParameterizedTest
+  @ValueSource(classes = {TimeoutException.class, IOException.class})
+  void whatAServiceIsTooSlowForIsDoneAgainAsItWas(Class<? extends Exception> type)
+      throws Exception {
+    table("t", 10);
+    Exception slow = type.getConstructor(String.class).newInstance("the service");
+    Queue<Integer> attempts = new ConcurrentLinkedQueue<>();
+    Run end =
+        toEnd(
+            over("t")
+                .attempts(1)
+                .backoff(Duration.ofMillis(1), Duration.ofMillis(1))
+                .process(
+                    batch -> {
+                      attempts.add(batch.attempt());
+                      return batch.attempt() < 5 ? Mono.error(slow) : batch.rows();
+                    }));
+    assertThat(end.state()).as(end.error()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(attempts).containsExactly(1, 2, 3, 4, 5);
+    assertThat(end.batches()).isEqualTo(1);
   }
 
   @Test

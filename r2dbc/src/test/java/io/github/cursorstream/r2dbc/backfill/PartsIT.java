@@ -8,6 +8,7 @@ import io.github.cursorstream.r2dbc.keyset.CleanDatabase;
 import io.github.cursorstream.r2dbc.keyset.Keyset;
 import io.github.cursorstream.r2dbc.keyset.KeysetBatches.Lock;
 import io.github.cursorstream.r2dbc.keyset.QueryLog;
+import io.github.cursorstream.r2dbc.keyset.RangeCondition;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
@@ -46,6 +47,14 @@ class PartsIT extends Nodes {
 
   private static Publisher<Long> increment(Connection connection, List<Long> ids) {
     return BackfillIT.Way.update(connection, "t", ids);
+  }
+
+  private static Flux<Long> increment(Connection connection, RangeCondition range) {
+    var update = connection.createStatement("UPDATE t SET n = n + 1 WHERE " + range.sql());
+    for (int i = 0; i < range.binds().size(); i++) {
+      update.bind(i, range.binds().get(i));
+    }
+    return Flux.from(update.execute()).concatMap(result -> result.getRowsUpdated());
   }
 
   /** Counts up what it reads, without the rows that somebody holds. */
@@ -192,7 +201,8 @@ class PartsIT extends Nodes {
   enum Ask {
     ROWS,
     ROWS_THEN_RANGE,
-    RANGE_THEN_ROWS
+    RANGE_THEN_ROWS,
+    TOGETHER
   }
 
   // PROTOCOL, hole 9
@@ -214,24 +224,15 @@ class PartsIT extends Nodes {
                       Mono<List<Long>> rows =
                           batch.rows().collectList().doOnNext(ids -> sizes.add(ids.size()));
                       Flux<Long> byRange =
-                          batch
-                              .range(null, 1)
-                              .flatMapMany(
-                                  range -> {
-                                    var update =
-                                        connection.createStatement(
-                                            "UPDATE t SET n = n + 1 WHERE " + range.sql());
-                                    for (int i = 0; i < range.binds().size(); i++) {
-                                      update.bind(i, range.binds().get(i));
-                                    }
-                                    return update.execute();
-                                  })
-                              .concatMap(result -> result.getRowsUpdated());
+                          batch.range(null, 1).flatMapMany(range -> increment(connection, range));
                       Flux<Long> work =
                           switch (ask) {
                             case ROWS -> rows.flatMapMany(ids -> increment(connection, ids));
                             case ROWS_THEN_RANGE -> rows.thenMany(byRange);
                             case RANGE_THEN_ROWS -> byRange.thenMany(rows.then(Mono.empty()));
+                            case TOGETHER ->
+                                Mono.zip(rows, batch.range(null, 1))
+                                    .flatMapMany(both -> increment(connection, both.getT2()));
                           };
                       return calls.get() == 1 ? grown.asMono().thenMany(work) : work;
                     }));

@@ -129,6 +129,18 @@ class ConnectionsTest {
   }
 
   @Test
+  void connectionThatIsStillInATransactionIsDestroyed() {
+    connection.autoCommit = false;
+    for (Mono<Integer> work :
+        List.<Mono<Integer>>of(
+            Mono.just(1), Mono.error(new IllegalStateException()), Mono.never())) {
+      connection.log.clear();
+      use(work).subscribe(i -> {}, e -> {}).dispose();
+      assertThat(connection.log).endsWith("cancel request", "physical close", "close");
+    }
+  }
+
+  @Test
   void failureToCloseDoesNotSpoilTheResult() {
     connection.close = Mono.error(new IllegalStateException("planned"));
     StepVerifier.create(use(Mono.just(1))).expectNext(1).verifyComplete();

@@ -27,6 +27,9 @@ final class FakeConnection {
   /** Where the connection does its work; null if it does not tell. */
   Scheduler loop;
 
+  /** Whether it is in no transaction. */
+  boolean autoCommit = true;
+
   /** Throws if null. */
   Mono<Void> close = Mono.empty();
 
@@ -59,6 +62,7 @@ final class FakeConnection {
                 yield done("close", close);
               }
               case "createStatement" -> statement();
+              case "isAutoCommit" -> autoCommit;
               default -> throw new UnsupportedOperationException(method.toString());
             };
     return (Connection)

@@ -73,7 +73,7 @@ class AheadIT {
 
   private void extend(long run, int tail, int last) {
     List<String> ends = IntStream.rangeClosed(tail + 1, last).mapToObj(String::valueOf).toList();
-    store.extend(run, "" + tail, ends).block(SOON);
+    store.extend(run(run), ends).block(SOON);
   }
 
   private Run run(long id) {
@@ -233,10 +233,9 @@ class AheadIT {
   @Test
   void endsAreAddedToARunThatAClaimMovesToItsNextBlockMeanwhile() throws Exception {
     long run = run(1).id();
-    String tail = run(run).tail();
     clean.database().execute("UPDATE cursorstream.run SET claims = 63, upper = 'most'");
     Connection busy = inTransaction("UPDATE cursorstream.run SET claims = 64 RETURNING id");
-    CompletableFuture<Void> extended = store.extend(run, tail, List.of("more")).toFuture();
+    CompletableFuture<Void> extended = store.extend(run(run), List.of("more")).toFuture();
     await().until(() -> waiting() == 1);
     commit(busy);
     extended.get();
@@ -367,7 +366,7 @@ class AheadIT {
     assertThat(run(run).position()).isEqualTo("" + place);
     lease = complete(lease);
     assertThat(lease.range()).isNull();
-    store.extend(run, "" + place, List.of("" + ENDS)).block(SOON);
+    store.extend(run(run), List.of("" + ENDS)).block(SOON);
     lease = store.complete(lease, 0, LEASE).block(SOON);
     assertThat(lease.range()).isEqualTo(new Range("" + place, "" + ENDS));
     complete(lease);
@@ -383,7 +382,7 @@ class AheadIT {
     store.change(run, p -> p.batchSize(7), "ann").block(SOON);
     int place = Integer.parseInt(run(run).position());
     assertThat(run(run).waiting()).isEqualTo((int) given);
-    store.extend(run, "" + place, List.of("" + (place + 1), "" + ENDS)).block(SOON);
+    store.extend(run(run), List.of("" + (place + 1), "" + ENDS)).block(SOON);
     first = complete(first);
     assertThat(first.range()).isEqualTo(step(place + 1));
     second = complete(second);

@@ -61,8 +61,8 @@ class BatchConnectionIT {
   private Lease lease() {
     RunParameters parameters = RunParameters.DEFAULTS.timeout(Duration.ofSeconds(2));
     Run run = store.create(new NewRun("r", "k", "", parameters, false), "me").block(SOON);
-    store.open(run.id(), null, "b", "me").block(SOON);
-    store.extend(run.id(), null, List.of("a", "b")).block(SOON);
+    run = store.open(run.id(), null, "b", "me").block(SOON);
+    store.extend(run, List.of("a", "b")).block(SOON);
     return store.take("me", Set.of("k"), LEASE).block(SOON);
   }
 
@@ -154,7 +154,7 @@ class BatchConnectionIT {
             () ->
                 Flux.usingWhen(
                         pool.create(),
-                        c -> call.apply(new BatchConnection(c, failed)),
+                        c -> call.apply(new BatchConnection(c, failed, new SendingGate())),
                         Connection::close)
                     .blockLast(SOON))
         .hasMessage("not begun");
@@ -184,6 +184,56 @@ class BatchConnectionIT {
     assertThat(refusal.asMono().block(SOON))
         .contains("used before the work ends", "part of the Publisher that the work returns");
     assertThat(rows()).isZero();
+  }
+
+  /** The driver sends a statement with values when its result is looked at. */
+  @Test
+  void resultThatIsLookedAtAfterTheWorkIsRefused() {
+    Lease lease = lease();
+    Sinks.Many<Result> results = Sinks.many().replay().all();
+    Sinks.One<Flux<Boolean>> reading = Sinks.one();
+    store
+        .inTransaction(
+            lease,
+            (beginning, c) -> {
+              reading.tryEmitValue(
+                  Flux.from(beginning.createStatement("SELECT 1").execute())
+                      .flatMap(result -> result.map(row -> true)));
+              return Flux.from(
+                      c.createStatement("INSERT INTO done VALUES ($1)").bind("$1", 1).execute())
+                  .doOnNext(results::tryEmitNext)
+                  .then(Mono.just(BatchDone.all(1)));
+            },
+            LEASE)
+        .block(SOON);
+    Result late = results.asFlux().blockFirst(SOON);
+    for (Publisher<?> look :
+        List.<Publisher<?>>of(
+            late.getRowsUpdated(),
+            late.map(row -> true),
+            late.map((row, metadata) -> true),
+            late.flatMap(segment -> Mono.just(true)),
+            late.filter(segment -> true).getRowsUpdated(),
+            reading.asMono().flatMapMany(rows -> rows))) {
+      assertThatThrownBy(() -> Flux.from(look).blockLast(SOON))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("used before the work ends");
+    }
+    assertThat(rows()).isZero();
+  }
+
+  @Test
+  void failureOfATransactionIsToldAlsoIfItCannotBeRolledBack() {
+    Mono<Long> cut =
+        Mono.usingWhen(
+            pool.create(),
+            c ->
+                Transaction.of(
+                    c, run(c, "SELECT pg_terminate_backend(pg_backend_pid())").thenReturn(1L)),
+            Connection::close);
+    assertThatThrownBy(() -> cut.block(SOON))
+        .isInstanceOfSatisfying(
+            R2dbcException.class, e -> assertThat(e.getSqlState()).isEqualTo("57P01"));
   }
 
   @Test

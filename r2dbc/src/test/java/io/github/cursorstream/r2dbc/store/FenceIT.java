@@ -81,7 +81,7 @@ class FenceIT {
     return store
         .create(wanted, "test")
         .flatMap(run -> store.open(run.id(), null, upper, "test"))
-        .flatMap(run -> store.extend(run.id(), null, Objects.requireNonNull(ends)).thenReturn(run))
+        .flatMap(run -> store.extend(run, Objects.requireNonNull(ends)).thenReturn(run))
         .block();
   }
 

@@ -16,6 +16,7 @@ import io.github.cursorstream.run.RunParameters;
 import io.github.cursorstream.run.RunState;
 import io.github.cursorstream.run.Verb;
 import io.github.cursorstream.run.VerbResult;
+import io.r2dbc.postgresql.PostgresqlConnectionFactory;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -60,8 +61,8 @@ class PostgresRunStoreIT {
   /** A run of one batch, which is held. */
   private Lease held(String name) {
     long run = create(name, "").id();
-    store.open(run, null, "a", "me").block(SOON);
-    store.extend(run, null, List.of("a")).block(SOON);
+    Run opened = store.open(run, null, "a", "me").block(SOON);
+    store.extend(opened, List.of("a")).block(SOON);
     return store.take("me", KINDS, LEASE).block(SOON);
   }
 
@@ -75,6 +76,42 @@ class PostgresRunStoreIT {
     Flux.range(0, 6).flatMap(i -> store.migrate()).then(store.migrate()).block(SOON);
     assertThat(clean.database().count("SELECT count(*) FROM cursorstream.version")).isEqualTo(1);
     assertThat(create("r", "").state()).isEqualTo(RunState.ENQUEUED);
+  }
+
+  @Test
+  void aRoleThatIsGrantedWhatTheDocsSayCanRunWhatAnotherHasInstalled() {
+    clean
+        .database()
+        .execute(
+            "DROP ROLE IF EXISTS cursorstream_app",
+            "CREATE ROLE cursorstream_app LOGIN PASSWORD 'app'",
+            "GRANT USAGE ON SCHEMA cursorstream TO cursorstream_app",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cursorstream"
+                + " TO cursorstream_app");
+    try {
+      store =
+          PostgresRunStore.create(
+              clean.pool(
+                  new PostgresqlConnectionFactory(
+                      clean
+                          .database()
+                          .configuration()
+                          .username("cursorstream_app")
+                          .password("app")
+                          .build()),
+                  4));
+      Lease lease = held("r");
+      store.change(lease.run().id(), p -> p.batchSize(7), "me").block(SOON);
+      store.renew(lease, LEASE).block(SOON);
+      store.complete(lease, 1, LEASE).block(SOON);
+      assertThat(find(lease).state()).isEqualTo(RunState.SUCCEEDED);
+      assertThat(store.attend("me", KINDS, 1, LEASE).hasElement().block(SOON)).isFalse();
+      assertThat(store.purge(Duration.ZERO).block(SOON)).isPositive();
+    } finally {
+      clean
+          .database()
+          .execute("DROP OWNED BY cursorstream_app", "DROP ROLE IF EXISTS cursorstream_app");
+    }
   }
 
   private static Stream<Mono<?>> firstCalls(PostgresRunStore store) {
