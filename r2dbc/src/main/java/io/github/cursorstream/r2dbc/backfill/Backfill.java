@@ -14,11 +14,14 @@ import io.github.cursorstream.run.BatchDone;
 import io.github.cursorstream.run.RunHandle;
 import io.github.cursorstream.run.RunKind;
 import io.r2dbc.spi.Connection;
+import io.r2dbc.spi.Result;
 import java.util.Objects;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.reactivestreams.Publisher;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 /**
  * Walks a table batch by batch, and resumes where it stopped; for other sources see {@link
@@ -174,7 +177,8 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * transaction. Of a range that has grown to more than two to four times the batch size since it
    * was cut, the batch reads and does the beginning; the rest is done next. What the work sends
    * after it has completed, as by a {@code subscribe()} of its own, is refused. Rows are counted,
-   * and work runs, as {@link #process} says.
+   * and work runs, as {@link #process} says; a {@link Result} that it emits is asked for the rows
+   * that were updated.
    *
    * <pre>
    * .processInTransaction(
@@ -189,8 +193,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    *                     update.bind(i, range.binds().get(i));
    *                   }
    *                   return update.execute();
-   *                 })
-   *             .concatMap(Result::getRowsUpdated))
+   *                 }))
    * </pre>
    *
    * @param work of a batch, on the connection it is given; done when it completes
@@ -211,13 +214,21 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
                       return counted(
                               reading.rows(),
                               rows ->
-                                  work.apply(
-                                      connection,
-                                      new KeyBatch<>(lease, rows.cache(), reading::condition)))
+                                  looked(
+                                      work.apply(
+                                          connection,
+                                          new KeyBatch<>(lease, rows.cache(), reading::condition))))
                           .map(done -> new BatchDone(done, reading.rest()));
                     },
                     time),
         RunKind.Means.STORE);
+  }
+
+  /** With the results that nobody has looked at: their statements would never be sent. */
+  private static Flux<?> looked(Publisher<?> work) {
+    return Flux.from(work)
+        .concatMap(
+            item -> item instanceof Result result ? result.getRowsUpdated() : Mono.just(item), 0);
   }
 
   /**

@@ -129,6 +129,33 @@ class BackfillIT extends Nodes {
     assertThat(notOnce("t")).isZero();
   }
 
+  /** Whose statement would not be sent, as the driver sends it when its result is looked at. */
+  @Test
+  void aResultThatTheWorkHasNotLookedAtIsDoneAndCounted() {
+    table("t", 30);
+    Run done =
+        toEnd(
+            over("t")
+                .batchSize(10)
+                .processInTransaction(
+                    (connection, batch) ->
+                        batch
+                            .range(null, 1)
+                            .flatMapMany(
+                                range -> {
+                                  var update =
+                                      connection.createStatement(
+                                          "UPDATE t SET n = n + 1 WHERE " + range.sql());
+                                  for (int i = 0; i < range.binds().size(); i++) {
+                                    update.bind(i, range.binds().get(i));
+                                  }
+                                  return update.execute();
+                                })));
+    assertThat(done.state()).isEqualTo(RunState.SUCCEEDED);
+    assertThat(done.rows()).isEqualTo(30);
+    assertThat(notOnce("t")).isZero();
+  }
+
   @Test
   void backfillWaitsForTheOneItDependsOn() {
     table("t", 10);
