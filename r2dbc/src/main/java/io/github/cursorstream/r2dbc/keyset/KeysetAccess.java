@@ -25,14 +25,14 @@ record KeysetAccess(Connections connections, boolean callersConnection, KeysetCa
    * Asks something, with the time limit, and observed and watched as the options say.
    *
    * @param options of the call
-   * @param what the name of the question
+   * @param what the name of the question, as it is observed; null for one that is not
    * @param question given the keyset and the codec of its cursors, once for each time it is asked
    * @return the answer
    * @param <R> its type
    */
   <R> Mono<R> ask(
       StreamOptions options,
-      String what,
+      @Nullable String what,
       BiFunction<ResolvedKeyset, CursorCodec, Function<Connection, Mono<R>>> question) {
     return catalog
         .get(connections, !callersConnection, options)
@@ -43,7 +43,7 @@ record KeysetAccess(Connections connections, boolean callersConnection, KeysetCa
                       ? keyset.codec()
                       : keyset.codec().tokenKey(options.tokenKey());
               Mono<R> answer = connections.use(question.apply(keyset, codec), options.timeout());
-              return options.observations() == null
+              return options.observations() == null || what == null
                   ? answer
                   : Observed.by(options.observations(), what, keyset.name(), answer);
             })

@@ -6,7 +6,6 @@ import io.github.cursorstream.cursor.PageRequest;
 import io.github.cursorstream.cursor.PageSource;
 import io.github.cursorstream.r2dbc.internal.Failures;
 import io.github.cursorstream.r2dbc.keyset.PageReader.Cursors;
-import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.Row;
 import java.util.List;
 import java.util.function.Consumer;
@@ -68,40 +67,45 @@ final class KeysetPages<T> implements PageSource<T> {
     boolean backwards = options.before() != null;
     Cursor from = backwards ? options.before() : after;
     int size = options.pageSize();
-    return access.ask(
-        options,
-        "page",
-        (keyset, codec) -> {
-          boolean looksAhead = exactEnd || !keyset.proven();
-          PageSql sql =
-              query(
-                  keyset,
-                  KeysetAccess.values(keyset, codec, from),
-                  KeysetAccess.values(keyset, codec, upTo),
-                  looksAhead ? size + 1 : size);
-          boolean tells = end != null && sql.canTellEnd();
-          String text = tells ? sql.tellingEnd() : sql.text();
-          return connection ->
-              new PageReader<T>(keyset, codec, mapper, size, cursors, tells ? end : null)
-                  .read(connection, text, sql.binds(), backwards, looksAhead)
-                  .onErrorResume(
-                      Failures::isUnreadable,
-                      e ->
-                          readable(keyset, connection, from, e)
-                              .then(readable(keyset, connection, upTo, e))
-                              .then(Mono.error(e)));
-        });
+    return access
+        .<Page<T>>ask(
+            options,
+            "page",
+            (keyset, codec) -> {
+              boolean looksAhead = exactEnd || !keyset.proven();
+              PageSql sql =
+                  query(
+                      keyset,
+                      KeysetAccess.values(keyset, codec, from),
+                      KeysetAccess.values(keyset, codec, upTo),
+                      looksAhead ? size + 1 : size);
+              boolean tells = end != null && sql.canTellEnd();
+              String text = tells ? sql.tellingEnd() : sql.text();
+              return connection ->
+                  new PageReader<T>(keyset, codec, mapper, size, cursors, tells ? end : null)
+                      .read(connection, text, sql.binds(), backwards, looksAhead);
+            })
+        .onErrorResume(
+            Failures::isUnreadable,
+            e -> readable(from, e).then(readable(upTo, e)).then(Mono.error(e)));
   }
 
-  /** Fails with what is wrong with the cursor, if it is that what the query failed of. */
-  private static Mono<Void> readable(
-      ResolvedKeyset keyset, Connection connection, @Nullable Cursor cursor, Throwable failure) {
-    BatchSql values = cursor == null ? null : BatchSql.canonical(keyset, keyset.values(cursor));
-    return cursor == null || values == null
+  /**
+   * Fails with what is wrong with the cursor, if it is that what the query failed of. What is known
+   * of the types may have been read anew since.
+   */
+  private Mono<Void> readable(@Nullable Cursor cursor, Throwable failure) {
+    return cursor == null
         ? Mono.empty()
-        : values
-            .run(connection, row -> true)
-            .then()
+        : access
+            .<Void>ask(
+                options,
+                null,
+                (keyset, codec) -> {
+                  BatchSql values = BatchSql.canonical(keyset, keyset.values(codec.accept(cursor)));
+                  return connection ->
+                      values == null ? Mono.empty() : values.run(connection, row -> true).then();
+                })
             .onErrorMap(e -> Failures.isUnreadable(e) ? KeysetAccess.ofCursor(cursor, e) : failure);
   }
 
