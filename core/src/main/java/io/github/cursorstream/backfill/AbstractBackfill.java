@@ -126,9 +126,10 @@ public abstract class AbstractBackfill<T, B extends Batch<T>, S extends Abstract
 
   /**
    * How often a batch is tried before its bad row is looked for. Failures that say nothing of its
-   * rows allow ten times as many: a broken connection, a server that restarts, a deadlock; over a
-   * table also each {@link java.io.IOException} and {@link java.util.concurrent.TimeoutException}
-   * of the work, such as those of a service that it calls. Defaults to 3.
+   * rows allow ten times as many: over pages, that a page could not be fetched again; over a table,
+   * a broken connection, a server that restarts, a deadlock, a lock that could not be had, and each
+   * {@link java.io.IOException} and {@link java.util.concurrent.TimeoutException} of the work, such
+   * as those of a service that it calls. Defaults to 3.
    *
    * @param count at least 1
    * @return a backfill with that

@@ -1,9 +1,9 @@
 package io.github.cursorstream.run;
 
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
@@ -156,10 +156,7 @@ final class Consumer {
             e -> !(e instanceof LostLeaseException) && kind.isOfTheRows(e),
             e ->
                 // It would fail for everybody, for ever: of a table that is gone, for example.
-                store.fail(
-                    held,
-                    new BatchFailure(BatchFailure.text(e), List.of(), null, true),
-                    options.lease()));
+                recorded(held, new BatchFailure(BatchFailure.text(e), List.of(), null, true), e));
   }
 
   private int many(Run run) {
@@ -248,6 +245,12 @@ final class Consumer {
   private Mono<Lease> conclusion(Lease held) {
     return kind.conclude(store, held.run())
         .flatMap(conclusion -> store.conclude(held, conclusion, options.lease()))
+        .doOnNext(
+            next -> {
+              if (next.run().state() == RunState.FAILED) {
+                log.warn("run {} has failed: {}", next.run().name(), next.run().error());
+              }
+            })
         .takeUntilOther(calledOff(held))
         .switchIfEmpty(Mono.defer(() -> given(held)))
         .onErrorResume(e -> !(e instanceof LostLeaseException), e -> failed(held, e));
@@ -265,22 +268,25 @@ final class Consumer {
       told(() -> kind.failed(held, failure));
     }
     return Verdict.of(kind, held, failure)
-        .flatMap(
-            verdict ->
-                store
-                    .fail(held, verdict, options.lease())
-                    .doOnNext(next -> logged(next.run(), verdict, failure)))
+        .flatMap(verdict -> recorded(held, verdict, failure))
         .doOnNext(next -> done = now());
   }
 
-  private static void logged(Run run, BatchFailure verdict, Throwable failure) {
-    if (run.state() == RunState.FAILED) {
-      log.warn("run {} has failed", run.name(), failure);
-    } else if (verdict.deadLetter() != null) {
-      log.warn("a row of run {} became a dead letter: {}", run.name(), failure.toString());
-    } else {
-      log.debug("a batch of run {} will be done again: {}", run.name(), failure.toString());
-    }
+  private Mono<Lease> recorded(Lease held, BatchFailure verdict, Throwable failure) {
+    return store
+        .fail(held, verdict, options.lease())
+        .doOnNext(
+            next -> {
+              Run run = next.run();
+              // With the error that it failed of: what fails behind it is not the reason.
+              if (run.state() == RunState.FAILED && verdict.error().equals(run.error())) {
+                log.warn("run {} has failed", run.name(), failure);
+              } else if (verdict.deadLetter() != null) {
+                log.warn("a row of run {} keeps failing: {}", run.name(), failure.toString());
+              } else {
+                log.debug("a batch of run {} has failed: {}", run.name(), failure.toString());
+              }
+            });
   }
 
   private static void told(Runnable handler) {
@@ -318,7 +324,8 @@ final class Consumer {
         .filter(
             run -> run.state() == RunState.RUNNING && run.hasMore() && run.ahead() <= many(run) / 2)
         // One that has been seen before tells of ends that are found by now.
-        .distinctUntilChanged(run -> Optional.ofNullable(run.tail()))
+        .distinctUntilChanged(
+            run -> Arrays.asList(run.tail(), run.stop(), run.parameters().batchSize()))
         .concatMap(
             run ->
                 extended(run)

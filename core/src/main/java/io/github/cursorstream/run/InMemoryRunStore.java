@@ -8,7 +8,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -359,7 +358,10 @@ public final class InMemoryRunStore implements RunStore {
 
   private MemoryRun existing(long run) {
     return known(run)
-        .orElseThrow(() -> new NoSuchElementException("a known run required but it was " + run));
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "a run of the store required but there is none with id " + run));
   }
 
   private MemoryRun owned(Lease lease) {

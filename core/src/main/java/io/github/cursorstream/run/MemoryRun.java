@@ -400,7 +400,7 @@ final class MemoryRun {
   Lease fail(Lease lease, BatchFailure failure, Duration time) {
     MemorySlot slot = fenced(lease);
     failures++;
-    error = failure.error();
+    error = state == RunState.FAILED ? error : failure.error();
     String who = slot.who();
     log(RunEvent.Type.BATCH_FAILED, who, failure.error());
     String reason = putAway(slot.range, slot.attempt, failure, who);

@@ -15,8 +15,8 @@ import reactor.core.scheduler.Schedulers;
 /**
  * A run in somebody's hand: to look at it, and to steer it, from any node. What is said takes
  * effect when it is subscribed to. A verb that cannot be done is refused by its {@link VerbResult},
- * which is no error: look at {@link VerbResult#isAccepted}. A run that is not there is an {@link
- * IllegalArgumentException}.
+ * which is no error: look at {@link VerbResult#isAccepted}. To steer a run that is not there is an
+ * {@link IllegalArgumentException}; of one there is nothing to tell.
  */
 public final class RunHandle {
 

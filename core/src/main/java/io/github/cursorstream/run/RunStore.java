@@ -266,9 +266,9 @@ public interface RunStore {
   /**
    * Takes a slot that is free, or whose lease has run out, of a run that has something to do for
    * it. Slots that hold a range come first. A slot that holds a range has it begun once more, but
-   * not in a run that is to be paused or cancelled: there it waits, whatever its kind. One that
-   * holds none is left for a second to other nodes that {@link #attend}, have room and hold fewer
-   * of that run.
+   * not in a run that is to be paused or cancelled, or has failed: there it waits, whatever its
+   * kind. One that holds none is left for a second to other nodes that {@link #attend}, have room
+   * and hold fewer of that run.
    *
    * @param owner who takes it
    * @param kinds whose code is here

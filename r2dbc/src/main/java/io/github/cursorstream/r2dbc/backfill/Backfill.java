@@ -177,8 +177,8 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
    * transaction. Of a range that has grown to more than two to four times the batch size since it
    * was cut, the batch reads and does the beginning; the rest is done next. What the work sends
    * after it has completed, as by a {@code subscribe()} of its own, is refused. Rows are counted,
-   * and work runs, as {@link #process} says; a {@link Result} that it emits is asked for the rows
-   * that were updated.
+   * and work runs, as {@link #process} says; a {@link Result} of the connection that it emits, and
+   * has not looked at, is asked for the rows that were updated.
    *
    * <pre>
    * .processInTransaction(
@@ -224,7 +224,7 @@ public final class Backfill<T> extends AbstractBackfill<T, TableBatch<T>, Backfi
         RunKind.Means.STORE);
   }
 
-  /** With the results that nobody has looked at: their statements would never be sent. */
+  /** And the results that nobody has looked at: their statements would never be sent. */
   private static Flux<?> looked(Publisher<?> work) {
     return Flux.from(work)
         .concatMap(

@@ -63,7 +63,7 @@ final class BorrowedConnections implements Connections {
     return Mono.usingWhen(
             borrow(OTHERS).map(Lease::new),
             work,
-            lease -> lease.silent ? destroy(lease.connection) : giveBack(lease.connection),
+            lease -> lease.silent ? destroy(lease.connection) : giveBack(lease),
             BorrowedConnections::afterFailure,
             BorrowedConnections::stopAndGiveBack)
         .onErrorMap(TimeLimit.class, TimeLimit::toPublic);
@@ -122,6 +122,9 @@ final class BorrowedConnections implements Connections {
 
     final Connection connection;
 
+    /** Then it is somebody else's, who ends it. */
+    final boolean lentInTransaction;
+
     /** Whether a statement of a session did not end in time, whatever its work made of that. */
     volatile boolean silent;
 
@@ -130,6 +133,7 @@ final class BorrowedConnections implements Connections {
 
     Lease(Connection connection) {
       this.connection = connection;
+      this.lentInTransaction = isInTransaction(connection);
     }
 
     /** What follows the first statement happens on the event loop, and so does the cancel. */
@@ -158,12 +162,24 @@ final class BorrowedConnections implements Connections {
   }
 
   /**
-   * One that is still in a transaction is ended: its ROLLBACK was lost, or refused by the driver,
-   * whose queue holds 256 statements. The next borrower would be told that it is aborted.
+   * One that is still in a transaction, but was not when it was borrowed, is ended: its ROLLBACK
+   * was lost, or refused by the driver, whose queue holds 256 statements. The next borrower would
+   * be told that it is aborted.
    */
-  private static Mono<Void> giveBack(Connection connection) {
-    return Mono.defer(() -> connection.isAutoCommit() ? close(connection) : destroySoon(connection))
-        .onErrorResume(e -> logged("close", e));
+  private static Mono<Void> giveBack(Lease lease) {
+    return Mono.defer(
+        () ->
+            !lease.lentInTransaction && isInTransaction(lease.connection)
+                ? destroySoon(lease.connection)
+                : close(lease.connection));
+  }
+
+  private static boolean isInTransaction(Connection connection) {
+    try {
+      return !connection.isAutoCommit();
+    } catch (RuntimeException e) {
+      return false; // A wrapper that does not say, or one that is closed.
+    }
   }
 
   private static Mono<Void> close(Connection connection) {
@@ -176,9 +192,7 @@ final class BorrowedConnections implements Connections {
       return destroySoon(lease.connection);
     }
     // The driver's failures end the statement; those of a mapper leave it running.
-    return failure instanceof PostgresqlException
-        ? giveBack(lease.connection)
-        : stopAndGiveBack(lease);
+    return failure instanceof PostgresqlException ? giveBack(lease) : stopAndGiveBack(lease);
   }
 
   /**
@@ -186,10 +200,11 @@ final class BorrowedConnections implements Connections {
    * given back only when the server has answered, or the next borrower would wait for it.
    */
   private static Mono<Void> stopAndGiveBack(Lease lease) {
-    return lease.begun().then(Mono.defer(() -> stopAndGiveBack(lease.connection)));
+    return lease.begun().then(Mono.defer(() -> answeredAndGivenBack(lease)));
   }
 
-  private static Mono<Void> stopAndGiveBack(Connection connection) {
+  private static Mono<Void> answeredAndGivenBack(Lease lease) {
+    Connection connection = lease.connection;
     // Cached, because a question must not be taken back once it is on its way.
     Mono<Void> answer = answered(connection).cache();
     return answer
@@ -199,7 +214,7 @@ final class BorrowedConnections implements Connections {
             // statement of the next borrower.
             cancelRequest(connection).then(answer).then(Mono.defer(() -> answered(connection))))
         .timeout(PATIENCE)
-        .then(Mono.defer(() -> giveBack(connection)))
+        .then(Mono.defer(() -> giveBack(lease)))
         .onErrorResume(e -> logged("stop", e).then(destroy(connection)));
   }
 

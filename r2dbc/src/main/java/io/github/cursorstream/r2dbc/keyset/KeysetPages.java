@@ -4,7 +4,6 @@ import io.github.cursorstream.cursor.Cursor;
 import io.github.cursorstream.cursor.Page;
 import io.github.cursorstream.cursor.PageRequest;
 import io.github.cursorstream.cursor.PageSource;
-import io.github.cursorstream.r2dbc.internal.Failures;
 import io.github.cursorstream.r2dbc.keyset.PageReader.Cursors;
 import io.r2dbc.spi.Row;
 import java.util.List;
@@ -67,46 +66,20 @@ final class KeysetPages<T> implements PageSource<T> {
     boolean backwards = options.before() != null;
     Cursor from = backwards ? options.before() : after;
     int size = options.pageSize();
-    return access
-        .<Page<T>>ask(
-            options,
-            "page",
-            (keyset, codec) -> {
-              boolean looksAhead = exactEnd || !keyset.proven();
-              PageSql sql =
-                  query(
-                      keyset,
-                      KeysetAccess.values(keyset, codec, from),
-                      KeysetAccess.values(keyset, codec, upTo),
-                      looksAhead ? size + 1 : size);
-              boolean tells = end != null && sql.canTellEnd();
-              String text = tells ? sql.tellingEnd() : sql.text();
-              return connection ->
-                  new PageReader<T>(keyset, codec, mapper, size, cursors, tells ? end : null)
-                      .read(connection, text, sql.binds(), backwards, looksAhead);
-            })
-        .onErrorResume(
-            Failures::isUnreadable,
-            e -> readable(from, e).then(readable(upTo, e)).then(Mono.error(e)));
-  }
-
-  /**
-   * Fails with what is wrong with the cursor, if it is that what the query failed of. What is known
-   * of the types may have been read anew since.
-   */
-  private Mono<Void> readable(@Nullable Cursor cursor, Throwable failure) {
-    return cursor == null
-        ? Mono.empty()
-        : access
-            .<Void>ask(
-                options,
-                null,
-                (keyset, codec) -> {
-                  BatchSql values = BatchSql.canonical(keyset, keyset.values(codec.accept(cursor)));
-                  return connection ->
-                      values == null ? Mono.empty() : values.run(connection, row -> true).then();
-                })
-            .onErrorMap(e -> Failures.isUnreadable(e) ? KeysetAccess.ofCursor(cursor, e) : failure);
+    return access.ask(
+        options,
+        "page",
+        from,
+        upTo,
+        (keyset, codec, first, last) -> {
+          boolean looksAhead = exactEnd || !keyset.proven();
+          PageSql sql = query(keyset, first, last, looksAhead ? size + 1 : size);
+          boolean tells = end != null && sql.canTellEnd();
+          String text = tells ? sql.tellingEnd() : sql.text();
+          return connection ->
+              new PageReader<T>(keyset, codec, mapper, size, cursors, tells ? end : null)
+                  .read(connection, text, sql.binds(), backwards, looksAhead);
+        });
   }
 
   private PageSql query(

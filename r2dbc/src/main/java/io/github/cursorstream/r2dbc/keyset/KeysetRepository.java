@@ -112,13 +112,10 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
                 .ask(
                     options,
                     "ranges",
-                    (keyset, codec) -> {
-                      RangeSql sql =
-                          new RangeSql(
-                              keyset,
-                              KeysetAccess.values(keyset, codec, request.after()),
-                              KeysetAccess.values(keyset, codec, options.upTo()),
-                              ranges);
+                    request.after(),
+                    options.upTo(),
+                    (keyset, codec, from, upTo) -> {
+                      RangeSql sql = new RangeSql(keyset, from, upTo, ranges);
                       return connection ->
                           sql.pageEnds(connection, codec, options.pageSize()).collectList();
                     })
@@ -169,13 +166,10 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
             .ask(
                 given,
                 "ranges",
-                (keyset, codec) -> {
-                  RangeSql sql =
-                      new RangeSql(
-                          keyset,
-                          KeysetAccess.values(keyset, codec, given.after()),
-                          KeysetAccess.values(keyset, codec, given.upTo()),
-                          count);
+                given.after(),
+                given.upTo(),
+                (keyset, codec, from, upTo) -> {
+                  RangeSql sql = new RangeSql(keyset, from, upTo, count);
                   return connection -> sql.boundaries(connection, codec);
                 })
             .map(cuts -> RangeSql.ranges(given.after(), cuts, given.upTo()));
@@ -198,14 +192,10 @@ final class KeysetRepository<T> implements CursorBasedRepository<T> {
                 access.ask(
                     given,
                     "explain",
-                    (keyset, codec) -> {
-                      PageSql sql =
-                          new PageSql(
-                              keyset,
-                              false,
-                              KeysetAccess.values(keyset, codec, cursor.orElse(null)),
-                              KeysetAccess.values(keyset, codec, given.upTo()),
-                              given.pageSize());
+                    cursor.orElse(null),
+                    given.upTo(),
+                    (keyset, codec, from, upTo) -> {
+                      PageSql sql = new PageSql(keyset, false, from, upTo, given.pageSize());
                       return connection ->
                           Explain.plan(connection, keyset, sql, cursor.isPresent());
                     }));

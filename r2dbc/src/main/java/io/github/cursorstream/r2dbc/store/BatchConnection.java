@@ -1,6 +1,8 @@
 package io.github.cursorstream.r2dbc.store;
 
 import io.r2dbc.spi.Batch;
+import io.r2dbc.spi.Blob;
+import io.r2dbc.spi.Clob;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.ConnectionMetadata;
 import io.r2dbc.spi.IsolationLevel;
@@ -12,6 +14,7 @@ import io.r2dbc.spi.Statement;
 import io.r2dbc.spi.TransactionDefinition;
 import io.r2dbc.spi.ValidationDepth;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -140,7 +143,7 @@ final class BatchConnection implements Connection {
 
   @Override
   public Publisher<Boolean> validate(ValidationDepth depth) {
-    return connection.validate(depth);
+    return sent(connection.validate(depth)).next();
   }
 
   private <T> Flux<T> sent(Publisher<T> statement) {
@@ -171,6 +174,17 @@ final class BatchConnection implements Connection {
     }
   }
 
+  /** The driver sends a statement when all of its values are there, perhaps after the end. */
+  private static Object present(Object value) {
+    if (value instanceof Blob || value instanceof Clob) {
+      throw new IllegalArgumentException(
+          "a value that is there required in a batch's transaction but it was a "
+              + (value instanceof Blob ? "Blob" : "Clob")
+              + ", which arrives later; collect it first");
+    }
+    return value;
+  }
+
   private final class OpenStatement implements Statement {
 
     private final Statement statement;
@@ -187,13 +201,13 @@ final class BatchConnection implements Connection {
 
     @Override
     public Statement bind(int index, Object value) {
-      statement.bind(index, value);
+      statement.bind(index, present(value));
       return this;
     }
 
     @Override
     public Statement bind(String name, Object value) {
-      statement.bind(name, value);
+      statement.bind(name, present(value));
       return this;
     }
 
@@ -227,38 +241,51 @@ final class BatchConnection implements Connection {
     }
   }
 
-  /** A statement with values is sent when its result is asked for what it is. */
+  /**
+   * A statement with values is sent when its result is asked for what it is; each time anew, so
+   * that a result that was looked at has nothing more to tell.
+   */
   private final class OpenResult implements Result {
 
     private final Result result;
+    private final AtomicBoolean looked;
 
     OpenResult(Result result) {
+      this(result, new AtomicBoolean());
+    }
+
+    private OpenResult(Result result, AtomicBoolean looked) {
       this.result = result;
+      this.looked = looked;
+    }
+
+    private <T> Publisher<T> once(Publisher<T> look) {
+      return looked.getAndSet(true) ? Mono.empty() : gate.through(look);
     }
 
     @Override
     public Publisher<Long> getRowsUpdated() {
-      return gate.through(result.getRowsUpdated());
+      return once(result.getRowsUpdated());
     }
 
     @Override
     public <T> Publisher<T> map(BiFunction<Row, RowMetadata, ? extends T> mapping) {
-      return gate.through(result.map(mapping));
+      return once(result.map(mapping));
     }
 
     @Override
     public <T> Publisher<T> map(Function<? super Readable, ? extends T> mapping) {
-      return gate.through(result.map(mapping));
+      return once(result.map(mapping));
     }
 
     @Override
     public Result filter(Predicate<Segment> filter) {
-      return new OpenResult(result.filter(filter));
+      return new OpenResult(result.filter(filter), looked);
     }
 
     @Override
     public <T> Publisher<T> flatMap(Function<Segment, ? extends Publisher<? extends T>> mapping) {
-      return gate.through(result.flatMap(mapping));
+      return once(result.flatMap(mapping));
     }
   }
 }

@@ -566,9 +566,9 @@ public final class PostgresRunStore implements RunStore {
    * <p>Not API: for the room of backfills.
    *
    * @param lease held, with a range
-   * @param work tells what it did. It is given the connection twice: as it is, to read rows over it
-   *     behind the BEGIN without a wait for its answer; and for all else, which waits for that, and
-   *     refuses to end the transaction
+   * @param work tells what it did. It is given the connection twice: to read rows over it behind
+   *     the BEGIN without a wait for its answer; and for all else, which waits for that. Both
+   *     refuse to end the transaction, and what comes after the work
    * @param time how long the slot is the owner's from then on
    * @return the lease with its next range
    */

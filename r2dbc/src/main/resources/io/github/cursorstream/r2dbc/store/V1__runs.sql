@@ -560,7 +560,7 @@ BEGIN
   v_fails := v_fails OR v_strike = 1 AND v_judged >= 50 AND 2 * (r.strikes + 1) > v_judged;
   v_fails := v_fails AND r.state = 'RUNNING';
   UPDATE cursorstream.run SET failures = failures + 1, strikes = strikes + v_strike,
-      error = p_error,
+      error = CASE WHEN state = 'FAILED' THEN error ELSE p_error END,
       dead_letters = dead_letters + v_dead, waiting = waiting + v_again,
       state = CASE WHEN v_fails THEN 'FAILED' ELSE state END,
       ended_at = CASE WHEN v_fails THEN clock_timestamp() ELSE ended_at END

@@ -75,12 +75,15 @@ class FailuresIT extends Nodes {
     assertThat(failed.deadLetters()).isEqualTo(2);
     assertThat(failed.error()).contains("good");
     assertThat(failed.inFlight()).isZero();
-    String name = failed.name();
-    assertThat(logged.messages())
-        .containsOnlyOnce("run " + name + " has failed")
-        .filteredOn(message -> message.startsWith("a row of run " + name + " became a dead letter"))
-        .hasSize(2)
-        .allMatch(message -> message.contains("good"));
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(logged.messages())
+                    .containsOnlyOnce("run backfill has failed")
+                    .filteredOn(
+                        message -> message.startsWith("a row of run backfill keeps failing"))
+                    .hasSize(2)
+                    .allMatch(message -> message.contains("good")));
     run.change(p -> p.deadLetters(4)).then(run.retry()).block(SOON);
     Run end = end(run);
     assertThat(end.state()).isEqualTo(RunState.SUCCEEDED);

@@ -130,14 +130,30 @@ class ConnectionsTest {
 
   @Test
   void connectionThatIsStillInATransactionIsDestroyed() {
-    connection.autoCommit = false;
+    Mono<Integer> begin = Mono.fromRunnable(() -> connection.autoCommit = false);
     for (Mono<Integer> work :
         List.<Mono<Integer>>of(
             Mono.just(1), Mono.error(new IllegalStateException()), Mono.never())) {
       connection.log.clear();
-      use(work).subscribe(i -> {}, e -> {}).dispose();
+      connection.autoCommit = true;
+      use(begin.then(work)).subscribe(i -> {}, e -> {}).dispose();
       assertThat(connection.log).endsWith("cancel request", "physical close", "close");
     }
+  }
+
+  @Test
+  void connectionThatWasLentInATransactionIsLeftInIt() {
+    connection.autoCommit = false;
+    Connections spring = Connections.of(connection.factory());
+    StepVerifier.create(spring.use(c -> Mono.just(1), null)).expectNext(1).verifyComplete();
+    assertThat(connection.log).containsExactly("close");
+  }
+
+  @Test
+  void connectionThatDoesNotSayIsClosed() {
+    connection.autoCommit = null; // throws
+    StepVerifier.create(use(Mono.just(1))).expectNext(1).verifyComplete();
+    assertThat(connection.log).containsExactly("close");
   }
 
   @Test

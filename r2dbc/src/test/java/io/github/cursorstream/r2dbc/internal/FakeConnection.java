@@ -10,6 +10,7 @@ import io.r2dbc.spi.Wrapped;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Mono;
@@ -27,8 +28,8 @@ final class FakeConnection {
   /** Where the connection does its work; null if it does not tell. */
   Scheduler loop;
 
-  /** Whether it is in no transaction. */
-  boolean autoCommit = true;
+  /** Whether it is in no transaction; throws if null. */
+  Boolean autoCommit = true;
 
   /** Throws if null. */
   Mono<Void> close = Mono.empty();
@@ -62,7 +63,7 @@ final class FakeConnection {
                 yield done("close", close);
               }
               case "createStatement" -> statement();
-              case "isAutoCommit" -> autoCommit;
+              case "isAutoCommit" -> Objects.requireNonNull(autoCommit);
               default -> throw new UnsupportedOperationException(method.toString());
             };
     return (Connection)

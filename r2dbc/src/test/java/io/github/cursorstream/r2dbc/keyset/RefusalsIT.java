@@ -24,6 +24,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import reactor.core.publisher.Mono;
 import reactor.test.StepVerifier;
 
 /** What is refused before a page is read, each with the rule and the value. */
@@ -116,7 +117,8 @@ class RefusalsIT {
 
   private static void refused(CursorBasedRepository<?> repository, Cursor cursor, String message) {
     for (UnaryOperator<StreamOptions> options :
-        List.<UnaryOperator<StreamOptions>>of(o -> o.after(cursor), o -> o.upTo(cursor))) {
+        List.<UnaryOperator<StreamOptions>>of(
+            o -> o.after(cursor), o -> o.upTo(cursor), o -> o.after(cursor).readAhead(2))) {
       StepVerifier.create(repository.cursorBasedStream(options))
           .expectErrorSatisfies(
               e ->
@@ -128,6 +130,12 @@ class RefusalsIT {
     }
     assertThatThrownBy(() -> page(repository, o -> o.before(cursor)))
         .isInstanceOf(InvalidCursorException.class);
+    for (Mono<?> other :
+        List.of(
+            repository.ranges(2, o -> o.after(cursor)).then(),
+            repository.explain(o -> o.upTo(cursor)))) {
+      assertThatThrownBy(other::block).isInstanceOf(InvalidCursorException.class);
+    }
   }
 
   // S30

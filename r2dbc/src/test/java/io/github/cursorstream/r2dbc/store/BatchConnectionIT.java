@@ -10,11 +10,13 @@ import io.github.cursorstream.run.NewRun;
 import io.github.cursorstream.run.Run;
 import io.github.cursorstream.run.RunParameters;
 import io.r2dbc.pool.ConnectionPool;
+import io.r2dbc.spi.Clob;
 import io.r2dbc.spi.Connection;
 import io.r2dbc.spi.IsolationLevel;
 import io.r2dbc.spi.R2dbcException;
 import io.r2dbc.spi.R2dbcTimeoutException;
 import io.r2dbc.spi.Result;
+import io.r2dbc.spi.ValidationDepth;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
@@ -143,7 +145,23 @@ class BatchConnectionIT {
         c -> c.releaseSavepoint("s"),
         c -> c.rollbackTransactionToSavepoint("s"),
         c -> c.setStatementTimeout(SOON),
-        c -> c.setLockWaitTimeout(SOON));
+        c -> c.setLockWaitTimeout(SOON),
+        c -> c.validate(ValidationDepth.REMOTE));
+  }
+
+  @Test
+  void aValueThatArrivesLaterIsRefused() {
+    Lease lease = lease();
+    assertThatThrownBy(
+            () ->
+                done(
+                    lease,
+                    c ->
+                        c.createStatement("INSERT INTO done SELECT length($1)")
+                            .bind("$1", Clob.from(Mono.never()))
+                            .execute()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("it was a Clob, which arrives later; collect it first");
   }
 
   @ParameterizedTest
@@ -186,11 +204,38 @@ class BatchConnectionIT {
     assertThat(rows()).isZero();
   }
 
-  /** The driver sends a statement with values when its result is looked at. */
-  @Test
-  void resultThatIsLookedAtAfterTheWorkIsRefused() {
+  static Stream<Function<Result, Publisher<?>>> resultThatIsLookedAtAfterTheWorkIsRefused() {
+    return Stream.of(
+        Result::getRowsUpdated,
+        result -> result.map(row -> true),
+        result -> result.map((row, metadata) -> true),
+        result -> result.flatMap(segment -> Mono.just(true)),
+        result -> result.filter(segment -> true).getRowsUpdated());
+  }
+
+  /** The driver sends a statement with values when its result is looked at, each time anew. */
+  @ParameterizedTest
+  @MethodSource
+  void resultThatIsLookedAtAfterTheWorkIsRefused(Function<Result, Publisher<?>> look) {
     Lease lease = lease();
-    Sinks.Many<Result> results = Sinks.many().replay().all();
+    Sinks.One<Result> result = Sinks.one();
+    done(
+        lease,
+        c ->
+            Flux.from(c.createStatement("INSERT INTO done VALUES ($1)").bind("$1", 1).execute())
+                .doOnNext(result::tryEmitValue)
+                .then());
+    Result late = result.asMono().block(SOON);
+    assertThatThrownBy(() -> Flux.from(look.apply(late)).blockLast(SOON))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("used before the work ends");
+    assertThat(Flux.from(look.apply(late)).collectList().block(SOON)).isEmpty();
+    assertThat(rows()).isZero();
+  }
+
+  @Test
+  void rowsThatAreReadAfterTheWorkAreRefused() {
+    Lease lease = lease();
     Sinks.One<Flux<Boolean>> reading = Sinks.one();
     store
         .inTransaction(
@@ -199,27 +244,13 @@ class BatchConnectionIT {
               reading.tryEmitValue(
                   Flux.from(beginning.createStatement("SELECT 1").execute())
                       .flatMap(result -> result.map(row -> true)));
-              return Flux.from(
-                      c.createStatement("INSERT INTO done VALUES ($1)").bind("$1", 1).execute())
-                  .doOnNext(results::tryEmitNext)
-                  .then(Mono.just(BatchDone.all(1)));
+              return Mono.just(BatchDone.all(1));
             },
             LEASE)
         .block(SOON);
-    Result late = results.asFlux().blockFirst(SOON);
-    for (Publisher<?> look :
-        List.<Publisher<?>>of(
-            late.getRowsUpdated(),
-            late.map(row -> true),
-            late.map((row, metadata) -> true),
-            late.flatMap(segment -> Mono.just(true)),
-            late.filter(segment -> true).getRowsUpdated(),
-            reading.asMono().flatMapMany(rows -> rows))) {
-      assertThatThrownBy(() -> Flux.from(look).blockLast(SOON))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("used before the work ends");
-    }
-    assertThat(rows()).isZero();
+    assertThatThrownBy(() -> reading.asMono().flatMapMany(rows -> rows).blockLast(SOON))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("used before the work ends");
   }
 
   @Test
